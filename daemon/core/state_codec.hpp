@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace anomalyd {
+
+/// Appends plain values to a byte string, little-endian as the host is: the format of snapshots.
+///
+/// A class with state writes itself in `void save(StateWriter&) const` and reads itself in
+/// `bool load(StateReader&)`, in the same order. Nothing is rounded, so a restart goes on exactly.
+class StateWriter {
+ public:
+  template <typename T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
+  void put(const T& value) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
+    bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
+  }
+  template <typename T>
+    requires(std::is_trivially_copyable_v<T>)
+  void put_all(std::span<const T> values) {
+    put(static_cast<std::uint64_t>(values.size()));
+    const auto bytes = std::as_bytes(values);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  template <typename T>
+  void put_all(const std::vector<T>& values) {
+    put_all(std::span<const T>{values});
+  }
+  void put_text(const std::string& text) { put_all(std::span<const char>{text}); }
+
+  [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::vector<std::byte> take() && { return std::move(bytes_); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// Reads what a StateWriter wrote. The bytes may be damaged or hostile: no read goes past their
+/// end and no size is believed beyond what is left. After the first failure every read fails.
+class StateReader {
+ public:
+  explicit StateReader(std::span<const std::byte> bytes) : bytes_{bytes} {}
+
+  template <typename T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
+  [[nodiscard]] bool get(T& value) {
+    if (!ok_ || bytes_.size() < sizeof value) return ok_ = false;
+    std::memcpy(&value, bytes_.data(), sizeof value);
+    bytes_ = bytes_.subspan(sizeof value);
+    return true;
+  }
+  template <typename T>
+    requires(std::is_trivially_copyable_v<T>)
+  [[nodiscard]] bool get_all(std::vector<T>& values) {
+    std::uint64_t size = 0;
+    if (!get(size)) return false;
+    if (size > bytes_.size() / sizeof(T)) return ok_ = false;
+    values.resize(size);
+    std::memcpy(values.data(), bytes_.data(), size * sizeof(T));
+    bytes_ = bytes_.subspan(size * sizeof(T));
+    return true;
+  }
+  [[nodiscard]] bool get_text(std::string& text) {
+    std::vector<char> chars;
+    if (!get_all(chars)) return false;
+    text.assign(chars.begin(), chars.end());
+    return true;
+  }
+  [[nodiscard]] bool ok() const noexcept { return ok_; }
+  [[nodiscard]] bool at_end() const noexcept { return bytes_.empty(); }
+
+ private:
+  std::span<const std::byte> bytes_;
+  bool ok_ = true;
+};
+
+}  // namespace anomalyd
