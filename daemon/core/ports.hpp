@@ -77,7 +77,7 @@ class Decoder {
   [[nodiscard]] virtual const std::shared_ptr<const Schema>& schema() const = 0;
 
   /// Receives the rows of a record: one value per column of the schema as of this call.
-  using RowFn = std::function<void(std::string_view series, EventTime, std::span<const float>)>;
+  using RowFn = std::function<void(std::string_view series, EventTime, std::span<const double>)>;
   /// Receives what could not be used: the record, or one of several rows in it.
   using RejectFn = std::function<void(Rejected)>;
   virtual void decode(const Record& record, const RowFn& row, const RejectFn& reject) = 0;

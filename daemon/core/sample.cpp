@@ -3,7 +3,7 @@
 namespace anomalyd {
 
 void SampleBlock::append(std::string_view series, EventTime time, Offset offset,
-                         std::span<const float> values) {
+                         std::span<const double> values) {
   // Runs of one series are common (long format, batched producers); they share one name.
   const bool same = !rows_.empty() && std::string_view{names_}.substr(rows_.back().name_begin,
                                                                       rows_.back().name_size) == series;
@@ -23,7 +23,7 @@ Sample SampleBlock::operator[](std::size_t i) const noexcept {
 
 std::size_t SampleBlock::byte_size() const noexcept {
   return sizeof *this + rows_.capacity() * sizeof(Row) + names_.capacity() +
-         values_.capacity() * sizeof(float);
+         values_.capacity() * sizeof(double);
 }
 
 std::string_view to_string(RejectReason reason) {

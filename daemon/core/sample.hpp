@@ -42,7 +42,7 @@ struct Sample {
   std::string_view series;
   EventTime time;
   Offset offset = 0;
-  std::span<const float> values;  ///< One per column of the block's schema; NaN where missing.
+  std::span<const double> values;  ///< One per column; NaN where missing. Double: counters are large.
 };
 
 /// Samples decoded from consecutive records of one partition, in record order.
@@ -57,7 +57,7 @@ class SampleBlock {
 
   /// Adds a row. `values` has one entry per column of the schema; NaN where missing.
   void append(std::string_view series, EventTime time, Offset offset,
-              std::span<const float> values);
+              std::span<const double> values);
 
   /// Says that every record up to, not including, `end` is covered by this block.
   void set_end(Offset end) noexcept { end_ = end; }
@@ -83,7 +83,7 @@ class SampleBlock {
   Offset end_ = 0;
   std::vector<Row> rows_;
   std::string names_;          // series names, back to back; repeats share one entry
-  std::vector<float> values_;  // [rows x width], row-major
+  std::vector<double> values_;  // [rows x width], row-major
 };
 
 /// A record as a Source hands it over. The views are valid only during the hand-over.

@@ -15,7 +15,7 @@ std::shared_ptr<const Schema> two_channels() {
 
 TEST(SampleBlock, GivesBackEveryRowAsItWasAppended) {
   SampleBlock block{{"metrics", 3}, two_channels()};
-  const std::vector<float> first{1, 2}, second{3, 4};
+  const std::vector<double> first{1, 2}, second{3, 4};
   block.append("host-a", EventTime{std::chrono::seconds{10}}, 100, first);
   block.append("host-b", EventTime{std::chrono::seconds{11}}, 101, second);
   block.append("host-b", EventTime{std::chrono::seconds{12}}, 102, first);
@@ -31,9 +31,9 @@ TEST(SampleBlock, GivesBackEveryRowAsItWasAppended) {
 TEST(SampleBlock, CountsTheBytesItsRowsHold) {
   SampleBlock block{{"metrics", 0}, two_channels()};
   const auto empty = block.byte_size();
-  const std::vector<float> row{1, 2};
+  const std::vector<double> row{1, 2};
   for (int i = 0; i < 1000; ++i) block.append("host", EventTime{}, i, row);
-  EXPECT_GE(block.byte_size(), empty + 1000 * 2 * sizeof(float));
+  EXPECT_GE(block.byte_size(), empty + 1000 * 2 * sizeof(double));
 }
 
 TEST(RejectReason, EveryReasonHasItsOwnName) {
