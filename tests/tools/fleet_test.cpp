@@ -1,0 +1,127 @@
+#include "tools/fleet.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+namespace anomalyd::tools {
+namespace {
+
+using std::chrono::hours;
+using ::testing::Each;
+using ::testing::Field;
+using ::testing::Ge;
+using ::testing::SizeIs;
+
+Fleet::Options small_fleet() {
+  return {.machines = 4, .span = hours{24 * 4}, .clean = hours{24 * 2}, .seed = 3};
+}
+
+std::vector<Fleet::Row> all_rows(Fleet fleet) {
+  std::vector<Fleet::Row> rows;
+  while (const auto row = fleet.next()) rows.push_back(*row);
+  return rows;
+}
+
+/// Compares bit by bit, so that NaN equals itself.
+bool same(const Fleet::Row& a, const Fleet::Row& b) {
+  return a.machine == b.machine && a.time == b.time &&
+         std::memcmp(a.values.data(), b.values.data(), sizeof a.values) == 0;
+}
+
+TEST(Fleet, RepeatsItselfForTheSameSeedOnly) {
+  const auto first = all_rows(Fleet{small_fleet()});
+  const auto again = all_rows(Fleet{small_fleet()});
+  EXPECT_TRUE(std::ranges::equal(first, again, same));
+  auto options = small_fleet();
+  options.seed = 4;
+  EXPECT_FALSE(std::ranges::equal(first, all_rows(Fleet{options}), same));
+}
+
+TEST(Fleet, StreamsAllMachinesInTimeOrder) {
+  const auto rows = all_rows(Fleet{small_fleet()});
+  EXPECT_TRUE(std::ranges::is_sorted(rows, {}, [](const auto& row) {
+    return std::pair{row.time, row.machine};
+  }));
+  EXPECT_NEAR(static_cast<double>(rows.size()), 4 * 4 * 1440, 40) << "few rows are lost";
+}
+
+TEST(Fleet, InjectsEveryKindOfFaultAfterTheCleanTime) {
+  const Fleet fleet{small_fleet()};
+  EXPECT_THAT(fleet.faults(), SizeIs(14));
+  EXPECT_THAT(fleet.faults(),
+              Each(Field(&Fault::start, Ge(small_fleet().start + small_fleet().clean))));
+  std::set<std::string> kinds;
+  for (const Fault& fault : fleet.faults()) kinds.insert(fault.kind);
+  EXPECT_THAT(kinds, SizeIs(7));
+}
+
+TEST(Fleet, FaultsOfOneMachineNeverOverlap) {
+  auto options = small_fleet();
+  options.faults = 40;
+  const Fleet fleet{options};
+  for (const Fault& a : fleet.faults()) {
+    for (const Fault& b : fleet.faults()) {
+      if (&a == &b || a.series != b.series) continue;
+      EXPECT_TRUE(a.end < b.start || b.end < a.start);
+    }
+  }
+}
+
+TEST(Fleet, ChangesOnlyTheFaultyChannelOfTheFaultyMachine) {
+  auto options = small_fleet();
+  options.missing = options.lost_rows = 0;
+  options.faults = 0;
+  const Fleet::Options clean = options;
+  const double day = 1440 * 4;
+  const auto rows = all_rows(Fleet{clean});
+  EXPECT_EQ(static_cast<double>(rows.size()), 4 * day);
+
+  options.faults = 2;  // a spike and a level shift
+  Fleet fleet{options};
+  for (const Fault& fault : fleet.faults()) EXPECT_THAT(fault.channels, SizeIs(1));
+  const auto is_faulty = [&](const Fleet::Row& row) {
+    return std::ranges::any_of(fleet.faults(), [&](const Fault& fault) {
+      return fault.series == fleet.name(row.machine) && row.time >= fault.start &&
+             row.time <= fault.end;
+    });
+  };
+  const auto faulty = all_rows(Fleet{options});
+  const auto num_faulty = std::ranges::count_if(faulty, is_faulty);
+  EXPECT_EQ(num_faulty, 3 + 60);
+}
+
+TEST(Fleet, SensorsFollowTheLoadTogether) {
+  auto options = small_fleet();
+  options.machines = 1;
+  options.faults = 0;
+  options.missing = 0;
+  double sum_x = 0, sum_y = 0, sum_xx = 0, sum_yy = 0, sum_xy = 0, n = 0;
+  for (const auto& row : all_rows(Fleet{options})) {
+    const double x = row.values[0];  // requests
+    const double y = row.values[1];  // cpu
+    sum_x += x, sum_y += y, sum_xx += x * x, sum_yy += y * y, sum_xy += x * y, ++n;
+  }
+  const double correlation = (n * sum_xy - sum_x * sum_y) /
+                             std::sqrt((n * sum_xx - sum_x * sum_x) * (n * sum_yy - sum_y * sum_y));
+  EXPECT_GT(correlation, 0.97);
+}
+
+TEST(Fleet, LosesAboutAsManyCellsAsAsked) {
+  auto options = small_fleet();
+  options.missing = 0.01;
+  const auto rows = all_rows(Fleet{options});
+  double missing = 0;
+  for (const auto& row : rows) {
+    missing += static_cast<double>(
+        std::ranges::count_if(row.values, [](double v) { return std::isnan(v); }));
+  }
+  const double share = missing / static_cast<double>(rows.size() * Fleet::kNumChannels);
+  EXPECT_NEAR(share, 0.01, 0.002);
+}
+
+}  // namespace
+}  // namespace anomalyd::tools
