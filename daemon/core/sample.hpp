@@ -86,6 +86,12 @@ class SampleBlock {
   std::vector<double> values_;  // [rows x width], row-major
 };
 
+/// A name and value that a record carries beside its value.
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
 /// A record as a Source hands it over. The views are valid only during the hand-over.
 struct Record {
   std::int32_t partition = 0;
@@ -94,6 +100,7 @@ struct Record {
   std::optional<EventTime> timestamp;  ///< The record's own time, if the source has one.
   std::string_view key;
   std::string_view value;
+  std::span<const Header> headers{};  ///< Only those that the source was asked for.
 };
 
 /// Why a record or a row of it could not be used. Names are metric labels: see `to_string`.
