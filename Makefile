@@ -43,7 +43,7 @@ test: all ## Build all, run every test but the slow ones, Kafka included
 	@ctest --preset release -j $(JOBS) -LE slow
 
 .PHONY: test-slow
-test-slow: all ## The tests that take minutes: crashes, outages, fuzzing
+test-slow: all ## The tests that take minutes: crashes and outages
 	@$(SETUP) $(TEST_KAFKA)
 	@ctest --preset release -L slow
 
