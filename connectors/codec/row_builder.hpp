@@ -52,6 +52,12 @@ class RowBuilder {
                     const Decoder::RejectFn& reject);
   void begin_row();
   void number(Field& field, double value);
+  /// The same for a field that is a channel: `column` is its index.
+  void set_cell(std::uint32_t column, double value) {
+    if (!std::isfinite(value)) return;
+    if (std::isnan(values_[column])) ++num_cells_;
+    values_[column] = value;
+  }
   void integer(Field& field, std::int64_t value);
   void text(Field& field, std::string_view text);
   /// A value that is neither number nor text: `what` it is.
@@ -78,11 +84,6 @@ class RowBuilder {
   [[nodiscard]] bool discovers() const noexcept { return options_.channels.empty(); }
   void add_part(const std::string& from);
   void add_channels();
-  void set_cell(std::uint32_t column, double value) {
-    if (!std::isfinite(value)) return;
-    if (std::isnan(values_[column])) ++num_cells_;
-    values_[column] = value;
-  }
   [[nodiscard]] std::optional<std::uint32_t> add_column(std::string_view name);
   template <typename Found>
   void set_time(std::optional<EventTime> time, const Found& found);
