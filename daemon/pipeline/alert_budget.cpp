@@ -19,10 +19,8 @@ struct Unit {
   microseconds time;
 };
 constexpr Unit kUnits[] = {
-    {"minute", std::chrono::minutes{1}},
-    {"hour", std::chrono::hours{1}},
-    {"day", std::chrono::days{1}},
-    {"week", std::chrono::weeks{1}},
+    {"minute", std::chrono::minutes{1}}, {"hour", std::chrono::hours{1}},
+    {"day", std::chrono::days{1}},       {"week", std::chrono::weeks{1}},
     {"month", std::chrono::days{30}},
 };
 
@@ -85,8 +83,8 @@ double AlertBudget::per_row(microseconds period, std::size_t num_series) const {
   const double sharers =
       scope == Scope::kFleet ? static_cast<double>(std::max<std::size_t>(num_series, 1)) : 1.0;
   if (rows) return alerts / *rows / sharers;
-  const double rows_in_time =
-      static_cast<double>(time.count()) / static_cast<double>(std::max(period, microseconds{1}).count());
+  const double rows_in_time = static_cast<double>(time.count()) /
+                              static_cast<double>(std::max(period, microseconds{1}).count());
   return alerts / rows_in_time / sharers;
 }
 
@@ -94,8 +92,7 @@ std::string AlertBudget::text() const {
   const std::string_view who = scope == Scope::kFleet ? "fleet" : "series";
   if (rows) return fmt::format("{} per {} per {} rows", alerts, who, *rows);
   const auto* unit = std::ranges::find(kUnits, time, &Unit::time);
-  return fmt::format("{} per {} per {}", alerts, who,
-                     unit == std::end(kUnits) ? "?" : unit->name);
+  return fmt::format("{} per {} per {}", alerts, who, unit == std::end(kUnits) ? "?" : unit->name);
 }
 
 }  // namespace anomalyd::pipeline

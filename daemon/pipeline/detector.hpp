@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "daemon/core/state_codec.hpp"
@@ -16,48 +15,81 @@ namespace anomalyd::pipeline {
 
 /// What was decided about one row.
 struct Verdict {
-  double score = 0;      ///< S of RECIPE section 4: about 0.7 when ordinary, larger is stranger.
-  double p_value = 1;    ///< Tail probability of the score among the recent ones.
-  double threshold = 0;  ///< The score that would have been rare enough at this row.
-  double magnitude = 0;  ///< m: the score on scales that follow the stream. 1 is large.
+  double score = 0;        ///< S of the calibration: about 0.7 when ordinary, larger is stranger.
+  double p_value = 1;      ///< Tail probability of the score among the recent ones.
+  double threshold = 0;    ///< The score that would have been rare enough at this row.
+  double magnitude = 0;    ///< The score on scales that follow the stream. 1 is large.
   bool condition = false;  ///< Rare and large: the incident goes on while this holds.
+  bool lasting = false;    ///< The condition or nearly so: an open incident is not over yet.
   bool alert = false;      ///< The condition speaks now (it has to be re-earned when it lasts).
-  ThresholdRule rule = ThresholdRule::kTail;  ///< Which rule gave the p-value.
+  bool judged = true;      ///< False if no cell of the row was observed; then nothing is learned.
+  ThresholdRule rule = ThresholdRule::kTail;  ///< Which rule decided.
 };
 
 /// Judges the rows of one series: residuals -> tail costs -> two-span score -> threshold -> alert.
 ///
 /// Strictly in row order, one row at a time, so batching upstream never changes a verdict. Causal:
-/// a row is judged by what came before it, then learned.
+/// a row is judged by what came before it, then learned. A copy is a detector of its own: a new
+/// series starts from a copy of one that was calibrated on its group.
 class Detector {
  public:
   struct Options {
     Calibration::Options calibration;
     Threshold::Options threshold;
     AlertRule::Options rule;
+    double budget = 1e-3;  ///< > 0. Alert onsets per row, from AlertBudget::per_row.
+    /// 0..0.01. The p-value that alerts. Unset: from the budget through the extremal index theta
+    /// of the calibration scores, min(1e-3, budget / theta), because neighbouring rows exceed a
+    /// threshold together. Set to the budget where that counts in rows.
+    std::optional<double> alpha;
   };
+
+  /// A detector that has learned nothing: what `load` fills.
+  Detector() : Detector{Options{}} {}
+  explicit Detector(const Options& options);
 
   /// Learns scales and tail from held-out rows in time order.
   ///
   /// Shapes   `residuals` is [rows x members x channels]; NaN where the cell was missing.
-  /// Units    `alpha` and `budget` as in AlertBudget: per row.
-  static Detector calibrate(std::span<const float> residuals, std::size_t members,
-                            std::size_t channels, const Options& options);
+  [[nodiscard]] static Detector calibrate(std::span<const float> residuals, std::size_t members,
+                                          std::size_t channels, const Options& options);
 
   /// Judges the newest row, then learns it. `residuals` is [members x channels], NaN where missing.
   [[nodiscard]] Verdict judge(std::span<const float> residuals);
 
   /// Each channel's share of the cost of this row: [channels], adds up to 1 (all zero if the cost
   /// is). Call with the same residuals as `judge`.
-  [[nodiscard]] std::vector<double> attribute(std::span<const float> residuals) const;
+  [[nodiscard]] std::vector<double> attribute(std::span<const float> residuals) const {
+    return calibration_.attribute(residuals);
+  }
   /// The member with the largest part in the score of this row: its residuals give "expected".
-  [[nodiscard]] std::size_t leading_member(std::span<const float> residuals) const;
+  [[nodiscard]] std::size_t leading_member(std::span<const float> residuals) const {
+    return calibration_.leading_member(residuals);
+  }
+
+  /// The p-value that alerts with the whole budget left.
+  [[nodiscard]] double alpha() const noexcept { return alpha_; }
+  /// Alerts held back to keep the budget.
+  [[nodiscard]] std::uint64_t suppressed_alerts() const noexcept { return rule_.suppressed(); }
+  [[nodiscard]] std::size_t members() const noexcept { return calibration_.members(); }
+  [[nodiscard]] std::size_t channels() const noexcept { return calibration_.channels(); }
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);
 
   /// Options are not state: a detector that was loaded gets the configured ones here.
   void use(const Options& options);
+
+ private:
+  Detector(Calibration::Learned learned, const Options& options);
+  void apply_options();
+
+  Options options_;
+  double theta_ = 1;  // extremal index of the calibration scores
+  double alpha_ = 0;  // derived from it and the options
+  Calibration calibration_;
+  Threshold threshold_;
+  AlertRule rule_;
 };
 
 }  // namespace anomalyd::pipeline

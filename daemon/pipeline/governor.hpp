@@ -32,17 +32,18 @@ class Governor {
   void on_quiet_row();
 
   void save(StateWriter& out) const;
-  /// Goes on with the loaded state under the alpha and options it was constructed with.
   [[nodiscard]] bool load(StateReader& in);
 
+  /// Replaces alpha and options; what the last onsets have cost stays.
+  void use(double alpha, const Options& options);
+
  private:
-  void move(double onsets);
+  void lower(double by);
 
   Options options_;
   double full_alpha_;
-  double log_full_alpha_;
-  double log_alpha_;
-  double alpha_;
+  double lowered_ = 0;       // how far log alpha is below the full one: 0..range
+  double alpha_;             // derived from the two
   std::int32_t quiet_rows_;  // since the last alert
 };
 
