@@ -1,12 +1,13 @@
 #include "tools/csv_file.hpp"
 
-#include <fast_float/fast_float.h>
 #include <fmt/format.h>
 #include <strings.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <limits>
+
+#include "connectors/codec/number_text.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -118,15 +119,8 @@ void CsvFile::split_line() {
 }
 
 std::optional<double> parse_cell(std::string_view cell) {
-  while (!cell.empty() && cell.front() == ' ') cell.remove_prefix(1);
-  while (!cell.empty() && cell.back() == ' ') cell.remove_suffix(1);
-  const bool missing = cell.empty() || equal_in_any_case(cell, "nan") ||
-                       equal_in_any_case(cell, "null") || equal_in_any_case(cell, "na");
-  if (missing) return std::numeric_limits<double>::quiet_NaN();
-  double value = 0;
-  const auto [end, error] = fast_float::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc{} || end != cell.data() + cell.size()) return std::nullopt;
-  return value;
+  if (connectors::is_missing_text(cell)) return std::numeric_limits<double>::quiet_NaN();
+  return connectors::parse_number(cell);
 }
 
 }  // namespace anomalyd::tools

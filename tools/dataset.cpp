@@ -30,12 +30,9 @@ Dataset::Entry parse_entry(const nlohmann::json& json) {
 EventTime event_time(std::int64_t t, const Dataset::Entry& entry) {
   using Time = Dataset::Entry::Time;
   switch (entry.time) {
-    case Time::kReal:
-      return EventTime{std::chrono::seconds{t}};
-    case Time::kSynthetic:
-      return Dataset::kOrigin + std::chrono::seconds{t};
-    case Time::kIndex:
-      return Dataset::kOrigin + t * entry.period;
+    case Time::kReal: return EventTime{std::chrono::seconds{t}};
+    case Time::kSynthetic: return Dataset::kOrigin + std::chrono::seconds{t};
+    case Time::kIndex: return Dataset::kOrigin + t * entry.period;
   }
   return {};
 }

@@ -27,20 +27,17 @@ constexpr std::array<double, Fleet::kNumChannels> kSpread = {220, 14, 4, 6, 9, 1
 /// The channels that follow the load at once, as a function of it. Noise is added by the caller.
 double follow_load(std::size_t channel, double load) {
   switch (channel) {
-    case kRequests:
-      return 900 * load;
-    case kCpu:
-      return 6 + 62 * load;
-    case kLatency:
-      return 18 / (1.15 - std::min(load, 0.95));
-    case kNetwork:
-      return 4 + 70 * load;
-    case kDisk:
-      return 20 + 45 * load;
-    default:
-      return 0;
+    case kRequests: return 900 * load;
+    case kCpu: return 6 + 62 * load;
+    case kLatency: return 18 / (1.15 - std::min(load, 0.95));
+    case kNetwork: return 4 + 70 * load;
+    case kDisk: return 20 + 45 * load;
+    default: return 0;
   }
 }
+
+/// To thousandths, as sensors report, so that a value is short as text.
+double rounded(double value) { return std::nearbyint(value * 1000) / 1000; }
 
 struct KindTraits {
   const char* name;
@@ -176,7 +173,7 @@ void Fleet::fill(Machine& machine, std::array<double, kNumChannels>& values) {
   machine.heat += heat_gain_ * (load - machine.heat);
   const double progress = static_cast<double>(step_) / static_cast<double>(num_steps_);
 
-  const auto set = [&](std::size_t channel, double value) { values[channel] = value; };
+  const auto set = [&](std::size_t channel, double value) { values[channel] = rounded(value); };
   set(kRequests, follow_load(kRequests, load) + 12 * gauss());
   set(kCpu, follow_load(kCpu, load) + 1.2 * gauss());
   set(kMemory, 38 + 22 * machine.memory + 2 * progress + 0.25 * gauss());
@@ -197,31 +194,22 @@ void Fleet::apply(Injection& injection, const Machine& machine,
   const std::size_t age = step_ - injection.first_step;
   const double share = static_cast<double>(age + 1) / static_cast<double>(injection.num_steps);
   switch (injection.kind) {
-    case Kind::kSpike:
-      value += injection.sign * 2.2 * spread;
-      return;
-    case Kind::kLevel:
-      value += injection.sign * 1.3 * spread;
-      return;
-    case Kind::kDrift:
-      value += injection.sign * 2.0 * spread * share;
-      return;
-    case Kind::kLeak:
-      value += 8.0 * spread * share;
-      return;
-    case Kind::kNoise:
-      value += 0.9 * spread * gauss();
-      return;
+    case Kind::kSpike: value += injection.sign * 2.2 * spread; break;
+    case Kind::kLevel: value += injection.sign * 1.3 * spread; break;
+    case Kind::kDrift: value += injection.sign * 2.0 * spread * share; break;
+    case Kind::kLeak: value += 8.0 * spread * share; break;
+    case Kind::kNoise: value += 0.9 * spread * gauss(); break;
     case Kind::kStuck:
       if (age == 0 || std::isnan(injection.held)) injection.held = value;
       value = injection.held;
-      return;
+      break;
     case Kind::kDecoupled: {  // a plausible value, but of a load half a day away
       const double load = seasonal_load(machine, step_ + half_day());
       value = follow_load(injection.channel, load) + 0.02 * spread * gauss();
-      return;
+      break;
     }
   }
+  value = rounded(value);
 }
 
 }  // namespace anomalyd::tools

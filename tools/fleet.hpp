@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "daemon/core/sample.hpp"
-#include "tools/fault.hpp"
+#include "tools/truth.hpp"
 
 namespace anomalyd::tools {
 

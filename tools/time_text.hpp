@@ -13,6 +13,6 @@ namespace anomalyd::tools {
 [[nodiscard]] Result<EventTime> parse_time(std::string_view text);
 
 /// Parses "90s", "15m", "2h", "7d", "250ms". Errors: kInvalid, also for a bare number.
-[[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+[[nodiscard]] Result<std::chrono::microseconds> parse_duration(std::string_view text);
 
 }  // namespace anomalyd::tools

@@ -1,0 +1,76 @@
+#include "tools/fault_report.hpp"
+
+#include <gmock/gmock.h>
+
+namespace anomalyd::tools {
+namespace {
+
+using std::chrono::minutes;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+EventTime at(int minute) { return EventTime{minutes{minute}}; }
+
+Alert incident(const std::string& id, const std::string& series, int minute,
+               const std::string& channel = "cpu") {
+  Alert alert;
+  alert.id = id;
+  alert.series = series;
+  alert.start = alert.time = at(minute);
+  alert.features = {{.name = channel, .unit = "", .observed = 1, .expected = 0, .share = 1}};
+  return alert;
+}
+
+Truth two_faults() {
+  return {.num_series = 2,
+          .start = at(50),
+          .series_weeks = 2,
+          .faults = {{"level", "a", {"cpu"}, at(100), at(160)},
+                     {"spike", "b", {"cpu"}, at(300), at(303)}}};
+}
+
+FaultReport report_of(const std::vector<Alert>& alerts) {
+  IncidentBook book;
+  for (const Alert& alert : alerts) book.add(alert);
+  return compare(book, two_faults(), minutes{10});
+}
+
+TEST(FaultReport, TellsFoundFromMissedAndFalse) {
+  const auto report =
+      report_of({incident("1", "a", 103), incident("2", "a", 250), incident("3", "b", 20)});
+  ASSERT_THAT(report.faults, SizeIs(2));
+  ASSERT_TRUE(report.faults[0].incident);
+  EXPECT_EQ(report.faults[0].delay, minutes{3});
+  EXPECT_TRUE(report.faults[0].right_channel);
+  EXPECT_FALSE(report.faults[1].incident);
+  ASSERT_THAT(report.false_alerts, SizeIs(1));
+  EXPECT_EQ(report.false_alerts[0].id, "2") << "3 came while learning";
+  EXPECT_EQ(report.num_incidents, 2U);
+  EXPECT_DOUBLE_EQ(report.incidents_per_week, 1);
+}
+
+TEST(FaultReport, CountsTheFirstIncidentOfAFault) {
+  const auto report = report_of({incident("1", "a", 140, "disk"), incident("2", "a", 110)});
+  EXPECT_EQ(report.faults[0].delay, minutes{10});
+  EXPECT_THAT(report.false_alerts, SizeIs(0));
+}
+
+TEST(FaultReport, AllowsSlackBehindAFaultButNoneBefore) {
+  EXPECT_TRUE(report_of({incident("1", "b", 313)}).faults[1].incident);
+  EXPECT_FALSE(report_of({incident("1", "b", 314)}).faults[1].incident);
+  EXPECT_FALSE(report_of({incident("1", "b", 299)}).faults[1].incident);
+  EXPECT_FALSE(report_of({incident("1", "a", 301)}).faults[1].incident) << "another series";
+}
+
+TEST(FaultReport, PrintsATableWithTotals) {
+  const std::string table =
+      report_table(report_of({incident("1", "a", 103, "disk")}), "1 per series per week");
+  EXPECT_THAT(table, HasSubstr("found    3m 00s  disk (another)"));
+  EXPECT_THAT(table, HasSubstr("missed\n"));
+  EXPECT_THAT(table, HasSubstr("faults found      1 of 2"));
+  EXPECT_THAT(table, HasSubstr("achieved rate     0.50 incidents per series per week"));
+  EXPECT_THAT(table, HasSubstr("budget            1 per series per week"));
+}
+
+}  // namespace
+}  // namespace anomalyd::tools

@@ -1,0 +1,91 @@
+#include "tools/fault_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tools/progress.hpp"
+
+namespace anomalyd::tools {
+namespace {
+
+double seconds(std::chrono::microseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+bool blames(const Alert& incident, const Fault& fault) {
+  return !incident.features.empty() &&
+         std::ranges::find(fault.channels, incident.features.front().name) != fault.channels.end();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+}  // namespace
+
+FaultReport compare(const IncidentBook& book, const Truth& truth, std::chrono::microseconds slack) {
+  FaultReport report;
+  for (const Fault& fault : truth.faults) {
+    report.faults.push_back({.fault = fault, .incident = {}, .delay = {}, .right_channel = false});
+  }
+  for (const Alert& incident : book.incidents()) {
+    const EventTime reported = book.reported(incident.id);
+    if (reported < truth.start) continue;
+    ++report.num_incidents;
+    bool known = false;
+    for (FaultReport::Line& line : report.faults) {
+      const Fault& fault = line.fault;
+      const bool belongs = incident.series == fault.series && reported >= fault.start &&
+                           reported <= fault.end + slack;
+      if (!belongs) continue;
+      known = true;
+      if (line.incident && book.reported(line.incident->id) <= reported) continue;
+      line.incident = incident;
+      line.delay = reported - fault.start;
+      line.right_channel = blames(incident, fault);
+    }
+    if (!known) report.false_alerts.push_back(incident);
+  }
+  if (truth.series_weeks > 0) {
+    report.incidents_per_week = static_cast<double>(report.num_incidents) / truth.series_weeks;
+  }
+  return report;
+}
+
+std::string report_table(const FaultReport& report, const std::string& budget) {
+  std::string text =
+      fmt::format("{:<11} {:<22} {:<12} {:<19} {:>7}  {:<7} {:>7}  {}\n", "fault", "series",
+                  "channel", "start (UTC)", "lasts", "result", "delay", "blamed channel");
+  std::size_t found = 0;
+  std::vector<double> delays;
+  for (const auto& [fault, incident, delay, right_channel] : report.faults) {
+    std::string start = to_rfc3339(fault.start).substr(0, 19);
+    start[10] = ' ';
+    text += fmt::format("{:<11} {:<22} {:<12} {} {:>7}  ", fault.kind, fault.series,
+                        fault.channels.empty() ? "-" : fault.channels.front(), start,
+                        short_duration(seconds(fault.end - fault.start)));
+    if (!incident) {
+      text += "missed\n";
+      continue;
+    }
+    ++found;
+    delays.push_back(seconds(delay));
+    const std::string blamed = incident->features.empty() ? std::string{to_string(incident->type)}
+                                                          : incident->features.front().name;
+    text += fmt::format("{:<7} {:>7}  {}{}\n", "found", short_duration(seconds(delay)), blamed,
+                        right_channel || fault.channels.empty() ? "" : " (another)");
+  }
+  text += fmt::format("\nfaults found      {} of {}\n", found, report.faults.size());
+  text += fmt::format("missed            {}\n", report.faults.size() - found);
+  text += fmt::format("false alerts      {}\n", report.false_alerts.size());
+  if (!delays.empty())
+    text += fmt::format("median delay      {}\n", short_duration(median(delays)));
+  text += fmt::format("achieved rate     {:.2f} incidents per series per week, faults included\n",
+                      report.incidents_per_week);
+  if (!budget.empty()) text += fmt::format("budget            {}\n", budget);
+  return text;
+}
+
+}  // namespace anomalyd::tools
