@@ -1,0 +1,293 @@
+#include "daemon/pipeline/learning.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace anomalyd::pipeline {
+namespace {
+
+constexpr std::uint32_t kCalibrationVersion = 1;
+constexpr std::size_t kRowsPerCall = 4096;  // windows scored at once while calibrating
+
+std::size_t rows_to_fit(std::size_t rows, double calibration_share) {
+  const auto fit = static_cast<std::size_t>((1.0 - calibration_share) * static_cast<double>(rows));
+  return std::min(rows, std::max<std::size_t>(16, fit));
+}
+
+/// The scaled rows of a history, NaN where missing, with rows inserted where some were missing.
+struct ScaledRows {
+  std::vector<float> rows;           // [n x channels]
+  std::vector<std::uint8_t> filler;  // 1 for an inserted row
+};
+
+ScaledRows scale_rows(const History& history, Scaler& scaler) {
+  ScaledRows scaled;
+  std::vector<float> row(history.width);
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    const std::uint32_t gap = history.gaps[i];
+    if (gap == History::kRestart) {
+      scaler.restart();
+    } else {
+      scaled.rows.insert(scaled.rows.end(), gap * history.width, NAN);
+      scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
+    }
+    scaler.apply(std::span{history.rows}.subspan(i * history.width, history.width),
+                 history.times[i], row);
+    scaled.rows.insert(scaled.rows.end(), row.begin(), row.end());
+    scaled.filler.push_back(0);
+  }
+  return scaled;
+}
+
+/// Missing cells hold the last value of their channel, 0 before the first.
+void hold_last_value(std::vector<float>& rows, std::size_t channels) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (std::isnan(rows[i])) rows[i] = i >= channels ? rows[i - channels] : 0.0F;
+  }
+}
+
+/// Residuals of the rows [first, n): [n - first x members x channels], NaN where a cell was
+/// missing. Rows before the first one repeat it.
+Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled,
+                                        std::size_t first, std::uint32_t slot) {
+  const std::size_t channels = scorer.info().channels.size();
+  const std::size_t context = scorer.info().context, n = scaled.filler.size();
+  std::vector<float> held = scaled.rows;
+  hold_last_value(held, channels);
+
+  std::vector<float> all;
+  for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
+    const std::size_t end = std::min(n, begin + kRowsPerCall);
+    Batch batch{channels, context, {}, {}};
+    for (std::size_t i = 0; i < context - 1 + end - begin; ++i) {
+      const std::size_t source = begin + i >= context - 1 ? begin + i + 1 - context : 0;
+      batch.rows.insert(batch.rows.end(), &held[source * channels], &held[source * channels] + channels);
+    }
+    for (std::size_t i = begin; i < end; ++i) {
+      batch.windows.push_back({static_cast<std::uint32_t>(context - 1 + i - begin), slot});
+    }
+    auto residuals = scorer.score(batch);
+    if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
+    const std::size_t stride = residuals->members * channels;
+    for (std::size_t i = begin; i < end; ++i) {
+      for (std::size_t j = 0; j < stride; ++j) {
+        if (std::isnan(scaled.rows[i * channels + j % channels])) {
+          residuals->values[(i - begin) * stride + j] = NAN;
+        }
+      }
+    }
+    all.insert(all.end(), residuals->values.begin(), residuals->values.end());
+  }
+  return all;
+}
+
+/// A track that goes on behind the last row of its history.
+SeriesTrack track_behind(const History& history, const Scaler& scaler, std::size_t context,
+                         const PipelineOptions& options) {
+  SeriesTrack track;
+  track.scaler = scaler;
+  track.faults = DataFaults{history.rows, history.width, options.faults};
+  Batch past{history.width, context, {}, {}};
+  std::vector<std::size_t> columns(history.width);
+  for (std::size_t c = 0; c < columns.size(); ++c) columns[c] = c;
+  std::vector<double> values;
+  const std::size_t first = history.size() - std::min(history.size(), context + options.window.length);
+  for (std::size_t i = first; i < history.size(); ++i) {
+    const Windower::Row row = history.row(i, columns, values);
+    (void)track.append(row, values, options.window, context);
+  }
+  track.flush_into(past, {}, context);
+  return track;
+}
+
+}  // namespace
+
+void History::append(const Windower::Row& row) {
+  if (row.values.size() > width) {  // the schema has grown: older rows get missing cells
+    std::vector<double> wider;
+    wider.reserve(size() * row.values.size());
+    for (std::size_t i = 0; i < size(); ++i) {
+      wider.insert(wider.end(), rows.begin() + static_cast<std::ptrdiff_t>(i * width),
+                   rows.begin() + static_cast<std::ptrdiff_t>((i + 1) * width));
+      wider.insert(wider.end(), row.values.size() - width, NAN);
+    }
+    rows = std::move(wider);
+    width = row.values.size();
+  }
+  times.push_back(row.time.time_since_epoch().count());
+  offsets.push_back(row.offset);
+  gaps.push_back(row.restart ? kRestart : row.missing_before);
+  rows.insert(rows.end(), row.values.begin(), row.values.end());
+  rows.insert(rows.end(), width - row.values.size(), NAN);
+}
+
+Windower::Row History::row(std::size_t i, std::span<const std::size_t> columns,
+                           std::vector<double>& values) const {
+  values.clear();
+  for (const std::size_t c : columns) values.push_back(c < width ? rows[i * width + c] : NAN);
+  const bool restart = gaps[i] == kRestart;
+  return {EventTime{std::chrono::microseconds{times[i]}}, offsets[i], values,
+          restart ? 0 : gaps[i], restart,
+          EventTime{std::chrono::microseconds{i == 0 ? 0 : times[i - 1]}}};
+}
+
+History History::project(std::span<const std::size_t> columns, std::size_t num_rows) const {
+  const std::size_t n = std::min(num_rows, size());
+  History part{series, columns.size(), {}, {}, {}, {}, windower};
+  const auto end = static_cast<std::ptrdiff_t>(n);
+  part.times.assign(times.begin(), times.begin() + end);
+  part.offsets.assign(offsets.begin(), offsets.begin() + end);
+  part.gaps.assign(gaps.begin(), gaps.begin() + end);
+  part.rows.reserve(n * columns.size());
+  for (std::size_t i = 0; i < n; ++i) {
+    for (const std::size_t c : columns) part.rows.push_back(rows[i * width + c]);
+  }
+  return part;
+}
+
+std::vector<std::size_t> History::active_columns(std::size_t num_rows) const {
+  const std::size_t n = std::min(num_rows, size());
+  std::vector<std::size_t> active;
+  for (std::size_t c = 0; c < width; ++c) {
+    std::size_t present = 0;
+    for (std::size_t i = 0; i < n; ++i) present += std::isnan(rows[i * width + c]) ? 0U : 1U;
+    if (present * 100 >= n && present > 0) active.push_back(c);
+  }
+  return active;
+}
+
+void History::save(StateWriter& out) const {
+  out.put_text(series);
+  out.put(static_cast<std::uint64_t>(width));
+  out.put_all(times);
+  out.put_all(offsets);
+  out.put_all(gaps);
+  out.put_all(rows);
+  windower.save(out);
+}
+
+bool History::load(StateReader& in) {
+  std::uint64_t columns = 0;
+  if (!in.get_text(series) || !in.get(columns) || !in.get_all(times) || !in.get_all(offsets) ||
+      !in.get_all(gaps) || !in.get_all(rows) || !windower.load(in)) {
+    return false;
+  }
+  width = columns;
+  return offsets.size() == times.size() && gaps.size() == times.size() &&
+         (times.empty() ? rows.empty() : width > 0 && rows.size() / width == times.size() &&
+                                             rows.size() % width == 0);
+}
+
+std::string group_key(std::span<const Channel> channels) {
+  std::string key;
+  for (const Channel& channel : channels) {
+    if (!key.empty()) key += ',';
+    key += channel.name;
+  }
+  return key;
+}
+
+std::vector<std::byte> LearnedGroup::calibration() const {
+  StateWriter out;
+  out.put(kCalibrationVersion);
+  pooled.save(out);
+  out.put(static_cast<std::uint64_t>(series.size()));
+  for (const auto& [id, known] : series) {
+    out.put_text(id);
+    out.put(known.learned_until.time_since_epoch().count());
+    known.windower.save(out);
+    known.track.save(out);
+  }
+  return std::move(out).take();
+}
+
+Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
+    ModelInfo info, std::span<const std::byte> bytes) {
+  StateReader in{bytes};
+  std::uint32_t version = 0;
+  if (!in.get(version) || version != kCalibrationVersion) {
+    return fail(ErrorKind::kIncompatible, "calibration of the model: found format version " +
+                std::to_string(version) + "; expected " + std::to_string(kCalibrationVersion));
+  }
+  auto group = std::make_shared<LearnedGroup>();
+  std::uint64_t size = 0;
+  bool ok = group->pooled.load(in) && in.get(size);
+  for (std::uint64_t i = 0; ok && i < size; ++i) {
+    std::string id;
+    Known known;
+    std::int64_t until = 0;
+    ok = in.get_text(id) && in.get(until) && known.windower.load(in) && known.track.load(in) &&
+         known.track.scaler.num_channels() == info.channels.size();
+    known.learned_until = EventTime{std::chrono::microseconds{until}};
+    if (ok) group->series.emplace(std::move(id), std::move(known));
+  }
+  if (!ok || !in.at_end()) {
+    return fail(ErrorKind::kIncompatible, "calibration of the model: the bytes are damaged; "
+                "expected " + std::to_string(size) + " series of " +
+                std::to_string(info.channels.size()) + " channels");
+  }
+  group->info = std::move(info);
+  return group;
+}
+
+Result<Learned> learn(std::span<const History> histories, const std::vector<Channel>& channels,
+                      ModelFactory& factory, const PipelineOptions& options,
+                      const ProgressFn& progress, std::stop_token stop) {
+  std::vector<Scaler> scalers;
+  std::vector<ScaledRows> scaled;
+  TrainingSet set{channels, {}};
+  std::vector<std::size_t> fitted;  // rows of each series that fit the model
+  for (const History& history : histories) {
+    Scaler scaler = Scaler::fit(history.rows, history.times, channels.size(),
+                                options.training.detect_counters ? Scaler::Counters::kDetect
+                                                                 : Scaler::Counters::kIgnore);
+    scaled.push_back(scale_rows(history, scaler));
+    scalers.push_back(std::move(scaler));
+    const std::size_t fit =
+        rows_to_fit(scaled.back().filler.size(), options.training.calibration_share);
+    fitted.push_back(fit);
+    const auto& rows = scaled.back().rows;
+    set.series.push_back({history.series, {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(fit * channels.size())}});
+  }
+
+  Learned learned;
+  auto scorer = factory.train(set, progress, stop, learned.report);
+  if (!scorer) return Failure{std::move(scorer.error())};
+  learned.scorer = std::move(*scorer);
+  set = {};
+
+  auto group = std::make_shared<LearnedGroup>();
+  group->info = learned.scorer->info();
+  const std::size_t members = group->info.members.size();
+  std::vector<float> pooled;
+  std::chrono::microseconds pooled_period{0};
+  for (std::size_t i = 0; i < histories.size(); ++i) {
+    if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
+    const auto& slots = group->info.slots;
+    const auto own = std::find(slots.begin(), slots.end(), histories[i].series);
+    const auto slot = own == slots.end() ? 0U : static_cast<std::uint32_t>(own - slots.begin() + 1);
+    auto residuals = residuals_of(*learned.scorer, scaled[i], fitted[i], slot);
+    if (!residuals) return Failure{std::move(residuals.error())};
+
+    LearnedGroup::Known known{
+        track_behind(histories[i], scalers[i], group->info.context, options), histories[i].windower,
+        EventTime{std::chrono::microseconds{histories[i].times.back()}}};
+    known.track.slot = slot;
+    known.track.detector = Detector::calibrate(*residuals, members, channels.size(),
+                                               options.detector_for(known.windower.period(), histories.size()));
+    group->series.emplace(histories[i].series, std::move(known));
+
+    if (i >= options.training.pooled_series) continue;
+    auto common = slot == 0 ? std::move(residuals)
+                            : residuals_of(*learned.scorer, scaled[i], fitted[i], 0);
+    if (!common) return Failure{std::move(common.error())};
+    pooled.insert(pooled.end(), common->begin(), common->end());
+    pooled_period = histories[i].windower.period();
+  }
+  group->pooled = Detector::calibrate(pooled, members, channels.size(),
+                                      options.detector_for(pooled_period, histories.size()));
+  learned.group = std::move(group);
+  return learned;
+}
+
+}  // namespace anomalyd::pipeline

@@ -1,0 +1,431 @@
+#include "daemon/pipeline/partition_pipeline.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "daemon/pipeline/alert_message.hpp"
+
+namespace anomalyd::pipeline {
+namespace {
+
+/// Rows of catch-up that go into one request, so that a long wait does not make a huge batch.
+constexpr std::size_t kRowsPerRequest = 8192;
+
+}  // namespace
+
+PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) noexcept {
+  samples += other.samples;
+  late += other.late;
+  duplicates += other.duplicates;
+  rows += other.rows;
+  windows_judged += other.windows_judged;
+  rows_filling += other.rows_filling;
+  rows_missing += other.rows_missing;
+  anomalous_rows += other.anomalous_rows;
+  incidents_opened += other.incidents_opened;
+  data_faults += other.data_faults;
+  series_evicted += other.series_evicted;
+  return *this;
+}
+
+PartitionPipeline::PartitionPipeline(PartitionId partition, const PipelineOptions& options)
+    : partition_{std::move(partition)}, options_{options} {}
+
+void PartitionPipeline::ingest(const SampleBlock& block) {
+  if (schema_ != block.schema()) adopt_schema(block.schema());
+  for (std::size_t i = 0; i < block.size(); ++i) {
+    Sample sample = block[i];
+    if (!in_place_) {
+      replaced_.assign(columns_.size(), NAN);
+      for (std::size_t c = 0; c < place_.size(); ++c) replaced_[place_[c]] = sample.values[c];
+      sample.values = replaced_;
+    }
+    ++counters_.samples;
+    watermark_ = std::max(watermark_, sample.time);
+    last_offset_ = sample.offset;
+    const std::uint32_t at = find_or_add(sample.series);
+    Series& series = series_[at];
+    const auto outcome = series.windower.add(
+        sample, options_.window, [&](const Windower::Row& row) { on_row(series, row); });
+    if (outcome == Windower::Outcome::kDuplicate) ++counters_.duplicates;
+    if (outcome == Windower::Outcome::kLate) {
+      ++counters_.late;
+      DataFaults::Events events;
+      series.track.faults.on_late(sample.time, series.windower.last_time(), options_.faults, events);
+      publish_faults(series, events, sample.time, sample.offset);
+    }
+    if (!series.touched && !series.fresh.empty()) {
+      series.touched = true;
+      touched_.push_back(at);
+    }
+  }
+  flush_touched();
+  if (watermark_ >= next_sweep_) sweep();
+}
+
+void PartitionPipeline::flush() {
+  for (std::uint32_t at = 0; at < series_.size(); ++at) {
+    Series& series = series_[at];
+    series.windower.flush(options_.window,
+                          [&](const Windower::Row& row) { on_row(series, row); });
+    if (!series.fresh.empty()) touched_.push_back(at);
+  }
+  flush_touched();
+}
+
+std::uint32_t PartitionPipeline::find_or_add(std::string_view id) {
+  static thread_local std::string key;  // unordered_map of C++20 still wants a std::string to emplace
+  key.assign(id);
+  if (const auto found = index_.find(key); found != index_.end()) return found->second;
+  std::uint32_t at = static_cast<std::uint32_t>(series_.size());
+  if (free_slots_.empty()) {
+    series_.emplace_back();
+  } else {
+    at = free_slots_.back();
+    free_slots_.pop_back();
+    series_[at] = Series{};
+  }
+  Series& series = series_[at];
+  series.id = key;
+  index_.emplace(key, at);
+  start_if_known(series);
+  if (series.group == nullptr) {
+    series.history = std::make_unique<History>();
+    series.history->series = key;
+  }
+  return at;
+}
+
+/// A series that the model of a group was trained on goes on behind its last training row.
+void PartitionPipeline::start_if_known(Series& series) {
+  for (auto& [key, group] : groups_) {
+    const auto known = group.learned->series.find(series.id);
+    if (known == group.learned->series.end()) continue;
+    series.group = &group;
+    series.track = known->second.track;
+    series.windower = known->second.windower;
+    configure(series);
+    return;
+  }
+}
+
+/// Options are not part of what was learned: alpha follows the budget and the period as they are.
+void PartitionPipeline::configure(Series& series) {
+  const std::size_t fleet = std::max(index_.size(), series.group->learned->series.size());
+  series.track.detector.use(options_.detector_for(series.windower.period(), fleet));
+}
+
+void PartitionPipeline::on_row(Series& series, const Windower::Row& row) {
+  ++counters_.rows;
+  if (series.group != nullptr) {
+    values_.clear();
+    for (const std::size_t c : series.group->columns) {
+      values_.push_back(c < row.values.size() ? row.values[c] : NAN);
+    }
+    accept(series, row, values_);
+    return;
+  }
+  series.history->append(row);
+  const std::size_t rows = series.history->size();
+  if (rows < options_.training.provisional_rows || rows % 32 != 0) return;
+  if (Group* group = group_of(*series.history)) start(series, *group);  // accepts this row too
+}
+
+PartitionPipeline::Group* PartitionPipeline::group_of(const History& history) {
+  if (groups_.empty()) return nullptr;
+  const auto found = groups_.find(group_key(channels_of(history)));
+  return found == groups_.end() ? nullptr : &found->second;
+}
+
+/// Moves a series from collecting to being judged, from its first unlearned row on.
+void PartitionPipeline::start(Series& series, Group& group) {
+  const std::unique_ptr<History> history = std::move(series.history);
+  const auto known = group.learned->series.find(series.id);
+  series.group = &group;
+  std::size_t learned_rows = 0;
+  if (known != group.learned->series.end()) {
+    series.track = known->second.track;
+    // The rows behind the last one that was learned from are still to be judged.
+    const auto last = known->second.learned_until.time_since_epoch().count();
+    learned_rows = static_cast<std::size_t>(
+        std::upper_bound(history->times.begin(), history->times.end(), last) -
+        history->times.begin());
+  } else {
+    learned_rows = std::min(history->size(), options_.training.provisional_rows);
+    const History first = history->project(group.columns, learned_rows);
+    series.track = SeriesTrack{};
+    series.track.scaler = Scaler::fit(first.rows, first.times, first.width,
+                                      options_.training.detect_counters
+                                          ? Scaler::Counters::kDetect
+                                          : Scaler::Counters::kIgnore);
+    series.track.detector = group.learned->pooled;
+    series.track.faults = DataFaults{first.rows, first.width, options_.faults};
+    series.track.provisional = true;
+    learned_rows = 0;  // its first rows fill the window and the rest of them are judged as well
+  }
+  configure(series);
+  std::vector<double> values;
+  for (std::size_t i = learned_rows; i < history->size(); ++i) {
+    const Windower::Row row = history->row(i, group.columns, values);
+    accept(series, row, values);
+  }
+}
+
+/// Takes a row of a series that has a model: watches its data, appends it, queues it for a verdict.
+void PartitionPipeline::accept(Series& series, const Windower::Row& row,
+                               std::span<const double> values) {
+  const Group& group = *series.group;
+  DataFaults::Events events;
+  series.track.faults.on_row(row, values, group.learned->info.channels, options_.faults, events);
+  if (!events.empty()) publish_faults(series, events, row.time, row.offset);
+
+  const NotJudged why =
+      series.track.append(row, values, options_.window, group.learned->info.context);
+  if (why == NotJudged::kFilling) ++counters_.rows_filling;
+  if (why == NotJudged::kMissing) ++counters_.rows_missing;
+  if (series.track.provisional && series.track.num_rows() >= options_.training.rows) {
+    series.track.provisional = false;
+  }
+  series.fresh.push_back({0, why, row.time, row.offset});
+  series.fresh_raw.insert(series.fresh_raw.end(), values.begin(), values.end());
+}
+
+/// Turns the fresh rows of every touched series into one request per group.
+void PartitionPipeline::flush_touched() {
+  std::map<Group*, ScoreRequest> open;
+  std::vector<std::uint32_t> judged;
+  for (const std::uint32_t at : touched_) {
+    Series& series = series_[at];
+    series.touched = false;
+    const LearnedGroup& learned = *series.group->learned;
+    ScoreRequest& request = open[series.group];
+    if (request.group == nullptr) {
+      request.group = series.group->learned;
+      request.batch.channels = learned.info.channels.size();
+      request.batch.context = learned.info.context;
+    }
+    judged.clear();
+    for (std::uint32_t i = 0; i < series.fresh.size(); ++i) {
+      series.fresh[i].series = at;
+      if (series.fresh[i].why == NotJudged::kJudged) judged.push_back(i);
+    }
+    series.track.flush_into(request.batch, judged, learned.info.context);
+    request.rows.insert(request.rows.end(), series.fresh.begin(), series.fresh.end());
+    request.raw.insert(request.raw.end(), series.fresh_raw.begin(), series.fresh_raw.end());
+    series.fresh.clear();
+    series.fresh_raw.clear();
+    if (request.rows.size() < kRowsPerRequest) continue;
+    requests_.push_back(std::move(request));
+    open.erase(series.group);
+  }
+  touched_.clear();
+  for (auto& [group, request] : open) requests_.push_back(std::move(request));
+}
+
+std::vector<ScoreRequest> PartitionPipeline::take_requests() {
+  requests_out_ += requests_.size();
+  return std::exchange(requests_, {});
+}
+
+void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) {
+  const std::size_t channels = request.batch.channels;
+  const std::size_t stride = residuals.members * channels;
+  std::size_t window = 0;
+  for (std::size_t i = 0; i < request.rows.size(); ++i) {
+    const ScoreRequest::Row& row = request.rows[i];
+    Series& series = series_[row.series];
+    if (row.why != NotJudged::kJudged) {
+      publish(series, request, series.incidents.skip(series.id, row.time, row.offset,
+                                                     options_.incidents));
+      continue;
+    }
+    const auto values = std::span{residuals.values}.subspan(window * stride, stride);
+    for (std::size_t c = 0; c < channels; ++c) {
+      if (!std::isnan(request.raw[i * channels + c])) continue;
+      for (std::size_t m = 0; m < residuals.members; ++m) values[m * channels + c] = NAN;
+    }
+    judge_row(series, request, i, window++, values);
+  }
+  --requests_out_;
+}
+
+void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, std::size_t i,
+                                  std::size_t window, std::span<const float> residuals) {
+  const ScoreRequest::Row& row = request.rows[i];
+  const Verdict verdict = series.track.detector.judge(residuals);
+  ++counters_.windows_judged;
+  counters_.anomalous_rows += verdict.alert ? 1 : 0;
+  if (observer_) observer_(series.id, row.time, verdict);
+  if (!series.incidents.concerns(verdict)) return;
+  publish(series, request,
+          series.incidents.observe(
+              series.id, {row.time, row.offset, verdict},
+              [&] { return evidence(series, request, i, window, residuals); },
+              options_.incidents));
+}
+
+/// How each channel of a row took part in its score, in the units of the input.
+std::vector<Alert::Feature> PartitionPipeline::evidence(const Series& series,
+                                                        const ScoreRequest& request,
+                                                        std::size_t row, std::size_t window,
+                                                        std::span<const float> residuals) const {
+  const Batch& batch = request.batch;
+  const Scaler& scaler = series.track.scaler;
+  const std::vector<double> shares = series.track.detector.attribute(residuals);
+  const std::size_t leader = series.track.detector.leading_member(residuals) * batch.channels;
+  const std::size_t newest = batch.windows[window].end_row * batch.channels;
+  std::vector<Alert::Feature> features;
+  for (std::size_t c = 0; c < batch.channels; ++c) {
+    const double raw = request.raw[row * batch.channels + c];
+    if (std::isnan(raw)) continue;
+    const Channel& channel = request.group->info.channels[c];
+    const auto scaled = static_cast<double>(batch.rows[newest + c]);
+    const auto residual = static_cast<double>(residuals[leader + c]);
+    // A counter is shown as the rate that was judged.
+    const double observed = scaler.is_counter(c) ? scaler.restore(c, scaled) : raw;
+    features.push_back({channel.name, scaler.is_counter(c) ? channel.unit + "/s" : channel.unit,
+                        observed, scaler.restore(c, scaled - residual), shares[c]});
+  }
+  return features;
+}
+
+void PartitionPipeline::publish(const Series& series, const ScoreRequest& request,
+                                std::optional<Alert> alert) {
+  if (!alert) return;
+  alert->model_kind = request.group->info.kind;
+  alert->model_version = request.group->info.version;
+  alert->provisional = series.track.provisional;
+  alert->input = partition_;
+  counters_.incidents_opened += alert->state == AlertState::kOpen ? 1 : 0;
+  alerts_.push_back(std::move(*alert));
+}
+
+void PartitionPipeline::publish_faults(const Series& series, const DataFaults::Events& events,
+                                       EventTime time, Offset offset) {
+  for (const DataFaults::Event& event : events) {
+    Alert alert = data_fault_alert(series.id, event, time, offset);
+    alert.input = partition_;
+    counters_.data_faults += event.state == AlertState::kOpen ? 1 : 0;
+    alerts_.push_back(std::move(alert));
+  }
+}
+
+std::vector<Alert> PartitionPipeline::take_alerts() { return std::exchange(alerts_, {}); }
+
+void PartitionPipeline::adopt_schema(const std::shared_ptr<const Schema>& schema) {
+  schema_ = schema;
+  place_.clear();
+  for (const Channel& channel : schema->channels) {
+    const auto known = std::find_if(columns_.begin(), columns_.end(),
+                                    [&](const Channel& c) { return c.name == channel.name; });
+    place_.push_back(static_cast<std::size_t>(known - columns_.begin()));
+    if (known == columns_.end()) columns_.push_back(channel);
+  }
+  in_place_ = true;
+  for (std::size_t c = 0; c < place_.size(); ++c) in_place_ = in_place_ && place_[c] == c;
+  for (auto& [key, group] : groups_) look_up_columns(group);
+}
+
+void PartitionPipeline::look_up_columns(Group& group) {
+  group.columns.clear();
+  for (const Channel& channel : group.learned->info.channels) {
+    const auto known = std::find_if(columns_.begin(), columns_.end(),
+                                    [&](const Channel& c) { return c.name == channel.name; });
+    group.columns.push_back(static_cast<std::size_t>(known - columns_.begin()));
+  }
+}
+
+std::vector<Channel> PartitionPipeline::channels_of(const History& history) const {
+  std::vector<Channel> channels;
+  for (const std::size_t c : history.active_columns(options_.training.rows)) {
+    channels.push_back(columns_[c]);
+  }
+  return channels;
+}
+
+void PartitionPipeline::install(const std::shared_ptr<const LearnedGroup>& learned) {
+  Group& group = groups_[group_key(learned->info.channels)];
+  group.learned = learned;
+  look_up_columns(group);
+  for (std::uint32_t at = 0; at < series_.size(); ++at) {
+    Series& series = series_[at];
+    if (series.history == nullptr || series.history->size() < options_.training.provisional_rows ||
+        group_of(*series.history) != &group) {
+      continue;
+    }
+    start(series, group);
+    touched_.push_back(at);
+    flush_touched();
+  }
+}
+
+std::map<std::string, PartitionPipeline::Candidates> PartitionPipeline::candidates() const {
+  std::map<std::string, Candidates> groups;
+  for (const Series& series : series_) {
+    if (series.history == nullptr || series.history->size() < options_.training.rows) continue;
+    std::vector<Channel> channels = channels_of(*series.history);
+    Candidates& group = groups[group_key(channels)];
+    group.waiting.push_back(series.id);
+    group.longest_wait =
+        std::max(group.longest_wait, series.history->size() - options_.training.rows);
+    group.channels = std::move(channels);
+  }
+  groups.erase("");  // series without a single channel cannot be learned
+  return groups;
+}
+
+std::vector<History> PartitionPipeline::training_set(const std::string& key) const {
+  std::vector<History> set;
+  for (const Series& series : series_) {
+    if (series.history == nullptr || series.history->size() < options_.training.rows ||
+        group_key(channels_of(*series.history)) != key) {
+      continue;
+    }
+    const auto columns = series.history->active_columns(options_.training.rows);
+    set.push_back(series.history->project(columns, options_.training.rows));
+    set.back().windower = series.windower;
+  }
+  return set;
+}
+
+Readiness PartitionPipeline::readiness() const {
+  Readiness all;
+  for (const auto& [id, at] : index_) {
+    const Series& series = series_[at];
+    if (series.group != nullptr) {
+      ++(series.track.provisional ? all.provisional : all.ready);
+    } else if (series.history->size() >= options_.training.rows) {
+      ++all.waiting;
+    } else {
+      ++all.warming;
+      all.warming_share += static_cast<double>(series.history->size()) /
+                           static_cast<double>(options_.training.rows);
+    }
+  }
+  if (all.warming > 0) all.warming_share /= static_cast<double>(all.warming);
+  return all;
+}
+
+/// Looks over all series now and then, in event time: silence, and what has been gone for long.
+void PartitionPipeline::sweep() {
+  next_sweep_ = watermark_ + options_.faults.silent_after / 4;
+  for (auto entry = index_.begin(); entry != index_.end();) {
+    Series& series = series_[entry->second];
+    if (quiescent() && watermark_ - series.windower.last_time() > options_.window.evict_after) {
+      free_slots_.push_back(entry->second);
+      series_[entry->second] = Series{};
+      entry = index_.erase(entry);
+      ++counters_.series_evicted;
+      continue;
+    }
+    if (series.group != nullptr) {
+      DataFaults::Events events;
+      series.track.faults.on_watermark(watermark_, series.windower, options_.faults, events);
+      publish_faults(series, events, watermark_, last_offset_);
+    }
+    ++entry;
+  }
+}
+
+}  // namespace anomalyd::pipeline

@@ -1,0 +1,182 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/core/alert.hpp"
+#include "daemon/core/batch.hpp"
+#include "daemon/core/result.hpp"
+#include "daemon/core/sample.hpp"
+#include "daemon/pipeline/learning.hpp"
+#include "daemon/pipeline/pipeline_options.hpp"
+
+namespace anomalyd::pipeline {
+
+/// Windows of one model group that wait for their residuals, and what is needed to judge them.
+struct ScoreRequest {
+  struct Row {
+    std::uint32_t series = 0;  ///< Index in the pipeline that made the request.
+    NotJudged why = NotJudged::kJudged;
+    EventTime time;
+    Offset offset = 0;
+  };
+  std::shared_ptr<const LearnedGroup> group;
+  Batch batch;               ///< One window for every row that is judged, in the order of `rows`.
+  std::vector<Row> rows;     ///< Series by series, each in time order.
+  std::vector<double> raw;   ///< [rows x channels], as they came; NaN where missing.
+};
+
+/// What a pipeline has done since it was made; plain sums, for metrics.
+struct PipelineCounters {
+  std::uint64_t samples = 0;
+  std::uint64_t late = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t windows_judged = 0;
+  std::uint64_t rows_filling = 0;   ///< Not judged: the window was not full.
+  std::uint64_t rows_missing = 0;   ///< Not judged: too much was missing.
+  std::uint64_t anomalous_rows = 0;
+  std::uint64_t incidents_opened = 0;
+  std::uint64_t data_faults = 0;
+  std::uint64_t series_evicted = 0;
+
+  PipelineCounters& operator+=(const PipelineCounters& other) noexcept;
+};
+
+/// Readiness of the series of one partition, for `status` and the cold start.
+struct Readiness {
+  std::size_t warming = 0;      ///< Collecting rows.
+  std::size_t waiting = 0;      ///< Enough rows; no model yet.
+  std::size_t provisional = 0;  ///< Judged with the calibration of their group.
+  std::size_t ready = 0;
+  double warming_share = 0;     ///< Mean progress of the warming ones, 0..1.
+};
+
+/// The whole life of a sample in one partition: window, scaling, batch, verdict, incident.
+///
+/// The owner feeds blocks, has the requests scored wherever it likes, and hands the residuals back
+/// in the order of the requests. Pure and synchronous: the daemon, `replay` and `evaluate` run this
+/// same class and get the same scores.
+///
+/// A series without a model collects its first `training.rows` rows, then waits; its later rows are
+/// kept and judged as soon as the model is there, so none goes without a verdict.
+class PartitionPipeline {
+ public:
+  /// Sees every verdict, in order. For `evaluate`, `replay` and tests.
+  using VerdictFn = std::function<void(std::string_view series, EventTime, const Verdict&)>;
+
+  PartitionPipeline(PartitionId partition, const PipelineOptions& options);
+
+  /// Takes the samples of a block in. May make score requests and data-fault alerts.
+  void ingest(const SampleBlock& block);
+  /// The input has ended: rows that wait for late ones are released.
+  void flush();
+  /// Requests made so far, oldest first; the caller scores them.
+  [[nodiscard]] std::vector<ScoreRequest> take_requests();
+  /// Judges the rows of a request. Requests come back in the order they were taken.
+  void judge(const ScoreRequest& request, Residuals residuals);
+  /// Alerts made so far, oldest first.
+  [[nodiscard]] std::vector<Alert> take_alerts();
+
+  /// Gives series of this group a model: those that wait are judged from their first unlearned row
+  /// on, new ones start provisional.
+  void install(const std::shared_ptr<const LearnedGroup>& group);
+
+  /// Series that have enough rows but no model, by group.
+  struct Candidates {
+    std::vector<Channel> channels;
+    std::vector<std::string> waiting;
+    std::size_t longest_wait = 0;  ///< Rows beyond `training.rows` of the one that waits longest.
+  };
+  [[nodiscard]] std::map<std::string, Candidates> candidates() const;
+  /// The first `training.rows` rows of every waiting series of a group.
+  [[nodiscard]] std::vector<History> training_set(const std::string& group_key) const;
+
+  [[nodiscard]] const PartitionId& partition() const noexcept { return partition_; }
+  [[nodiscard]] const PipelineCounters& counters() const noexcept { return counters_; }
+  [[nodiscard]] Readiness readiness() const;
+  [[nodiscard]] std::size_t num_series() const noexcept { return index_.size(); }
+  [[nodiscard]] EventTime watermark() const noexcept { return watermark_; }
+  /// True when every request taken has been judged, so that the state is that of one offset.
+  [[nodiscard]] bool quiescent() const noexcept { return requests_out_ == 0 && requests_.empty(); }
+  void on_verdict(VerdictFn observer) { observer_ = std::move(observer); }
+
+  /// Writes all state; only while quiescent and with no alerts left to take.
+  void save(StateWriter& out) const;
+  /// Reads it back into an empty pipeline. Install the groups first: a series whose model version
+  /// is not among them starts anew. Errors: kIncompatible when the bytes are damaged.
+  [[nodiscard]] Status load(StateReader& in);
+
+ private:
+  struct Group {
+    std::shared_ptr<const LearnedGroup> learned;
+    std::vector<std::size_t> columns;  // where the model's channels are in columns_
+  };
+  struct Series {
+    std::string id;
+    Windower windower;
+    std::unique_ptr<History> history;      // while there is no model
+    Group* group = nullptr;                // once there is one
+    SeriesTrack track;
+    IncidentPolicy incidents;
+    std::vector<ScoreRequest::Row> fresh;  // rows since the last flush
+    std::vector<double> fresh_raw;         // their cells
+    bool touched = false;                  // listed in touched_
+  };
+
+  std::uint32_t find_or_add(std::string_view id);
+  void configure(Series& series);
+  void on_row(Series& series, const Windower::Row& row);
+  void start_if_known(Series& series);
+  void start(Series& series, Group& group);
+  void accept(Series& series, const Windower::Row& row, std::span<const double> values);
+  void flush_touched();
+  void sweep();
+  void publish(const Series& series, const ScoreRequest& request, std::optional<Alert> alert);
+  void publish_faults(const Series& series, const DataFaults::Events& events, EventTime time,
+                      Offset offset);
+  void adopt_schema(const std::shared_ptr<const Schema>& schema);
+  void look_up_columns(Group& group);
+  [[nodiscard]] bool load_series(StateReader& in);
+  void judge_row(Series& series, const ScoreRequest& request, std::size_t row, std::size_t window,
+                 std::span<const float> residuals);
+  [[nodiscard]] std::vector<Alert::Feature> evidence(const Series& series,
+                                                     const ScoreRequest& request, std::size_t row,
+                                                     std::size_t window,
+                                                     std::span<const float> residuals) const;
+  [[nodiscard]] std::vector<Channel> channels_of(const History& history) const;
+  [[nodiscard]] Group* group_of(const History& history);
+
+  PartitionId partition_;
+  PipelineOptions options_;
+  std::shared_ptr<const Schema> schema_;  // of the last block
+  std::vector<Channel> columns_;          // of our rows: appended to, never reordered
+  std::vector<std::size_t> place_;        // where each column of schema_ is in columns_
+  bool in_place_ = true;                  // place_ is the identity
+  std::unordered_map<std::string, std::uint32_t> index_;
+  std::deque<Series> series_;
+  std::vector<std::uint32_t> free_slots_;
+  std::map<std::string, Group> groups_;
+  std::vector<std::uint32_t> touched_;
+  std::vector<ScoreRequest> requests_;
+  std::size_t requests_out_ = 0;
+  std::vector<Alert> alerts_;
+  EventTime watermark_{};
+  EventTime next_sweep_{};
+  Offset last_offset_ = 0;
+  std::vector<double> values_;    // scratch: the cells of a group's channels
+  std::vector<double> replaced_;  // scratch: a row in our column order
+  PipelineCounters counters_;
+  VerdictFn observer_;
+};
+
+}  // namespace anomalyd::pipeline

@@ -1,0 +1,102 @@
+// What a PartitionPipeline writes into a snapshot and reads back.
+
+#include <utility>
+
+#include "daemon/pipeline/partition_pipeline.hpp"
+
+namespace anomalyd::pipeline {
+namespace {
+
+constexpr std::uint32_t kStateVersion = 1;
+
+}  // namespace
+
+void PartitionPipeline::save(StateWriter& out) const {
+  out.put(kStateVersion);
+  out.put(watermark_.time_since_epoch().count());
+  out.put(next_sweep_.time_since_epoch().count());
+  out.put(last_offset_);
+  out.put(static_cast<std::uint64_t>(columns_.size()));
+  for (const Channel& channel : columns_) {
+    out.put_text(channel.name);
+    out.put_text(channel.unit);
+  }
+  out.put(static_cast<std::uint64_t>(index_.size()));
+  for (const auto& [id, at] : index_) {
+    const Series& series = series_[at];
+    out.put_text(id);
+    series.windower.save(out);
+    series.incidents.save(out);
+    out.put(series.group != nullptr);
+    if (series.group == nullptr) {
+      series.history->save(out);
+    } else {
+      out.put_text(group_key(series.group->learned->info.channels));
+      out.put_text(series.group->learned->info.version);
+      series.track.save(out);
+    }
+  }
+}
+
+Status PartitionPipeline::load(StateReader& in) {
+  std::uint32_t version = 0;
+  if (!in.get(version) || version != kStateVersion) {
+    return fail(ErrorKind::kIncompatible, "snapshot: found format version " +
+                std::to_string(version) + "; expected " + std::to_string(kStateVersion));
+  }
+  const auto damaged = [&] {
+    return fail(ErrorKind::kIncompatible,
+                "snapshot: the bytes are damaged after " + std::to_string(index_.size()) + " series");
+  };
+  std::int64_t watermark = 0, next_sweep = 0;
+  std::uint64_t num_columns = 0, num_series = 0;
+  if (!in.get(watermark) || !in.get(next_sweep) || !in.get(last_offset_) || !in.get(num_columns)) {
+    return damaged();
+  }
+  watermark_ = EventTime{std::chrono::microseconds{watermark}};
+  next_sweep_ = EventTime{std::chrono::microseconds{next_sweep}};
+  for (std::uint64_t i = 0; i < num_columns; ++i) {
+    Channel channel;
+    if (!in.get_text(channel.name) || !in.get_text(channel.unit)) return damaged();
+    columns_.push_back(std::move(channel));
+  }
+  for (auto& [key, group] : groups_) look_up_columns(group);
+  if (!in.get(num_series)) return damaged();
+  for (std::uint64_t i = 0; i < num_series; ++i) {
+    if (!load_series(in)) return damaged();
+  }
+  if (!in.at_end()) return damaged();
+  return {};
+}
+
+bool PartitionPipeline::load_series(StateReader& in) {
+  std::string id;
+  Windower windower;
+  IncidentPolicy incidents;
+  bool judged = false;
+  if (!in.get_text(id) || !windower.load(in) || !incidents.load(in) || !in.get(judged)) {
+    return false;
+  }
+  Series& series = series_[find_or_add(id)];
+  if (!judged) {
+    auto history = std::make_unique<History>();
+    if (!history->load(in) || history->width > columns_.size()) return false;
+    series.history = std::move(history);
+    series.group = nullptr;
+  } else {
+    std::string key, version;
+    SeriesTrack track;
+    if (!in.get_text(key) || !in.get_text(version) || !track.load(in)) return false;
+    const auto group = groups_.find(key);
+    if (group == groups_.end() || group->second.learned->info.version != version) return true;
+    series.history = nullptr;
+    series.group = &group->second;
+    series.track = std::move(track);
+  }
+  series.windower = std::move(windower);
+  series.incidents = std::move(incidents);
+  if (series.group != nullptr) configure(series);
+  return true;
+}
+
+}  // namespace anomalyd::pipeline

@@ -1,0 +1,111 @@
+#include "daemon/pipeline/series_track.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace anomalyd::pipeline {
+
+NotJudged SeriesTrack::append(const Windower::Row& row, std::span<const double> raw,
+                              const Windower::Options& options, std::size_t context) {
+  const std::size_t channels = raw.size();
+  if (row.restart) {
+    filled_ = 0;
+    holes_.clear();
+    holes_in_window_ = 0;
+    scaler.restart();
+  }
+  static thread_local std::vector<float> scaled;  // scratch: no allocation per row
+  scaled.assign(channels, NAN);
+  for (std::uint32_t i = 0; i < row.missing_before; ++i) {
+    push(scaled, options.length);
+  }
+  scaler.apply(raw, row.time.time_since_epoch().count(), scaled);
+  push(scaled, options.length);
+  ++num_rows_;
+  filled_ = std::min<std::uint32_t>(filled_ + row.missing_before + 1,
+                                    static_cast<std::uint32_t>(context));
+
+  if (filled_ < context) return NotJudged::kFilling;
+  const auto missing = static_cast<double>(
+      std::count_if(scaled.begin(), scaled.end(), [](float v) { return std::isnan(v); }));
+  const double cells = static_cast<double>(channels);
+  if (missing > options.max_missing * cells || missing == cells ||
+      holes_in_window_ > options.max_missing * cells * static_cast<double>(holes_.size())) {
+    return NotJudged::kMissing;
+  }
+  if (++since_judged_ < options.stride) return NotJudged::kStride;
+  since_judged_ = 0;
+  return NotJudged::kJudged;
+}
+
+void SeriesTrack::push(std::span<const float> scaled, std::size_t length) {
+  const std::size_t channels = scaled.size();
+  const std::size_t held = window_.size();
+  window_.resize(held + channels);
+  std::uint16_t missing = 0;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const bool absent = std::isnan(scaled[c]);
+    missing = static_cast<std::uint16_t>(missing + (absent ? 1 : 0));
+    const float last = held >= channels ? window_[held + c - channels] : 0.0F;
+    window_[held + c] = absent ? last : scaled[c];
+  }
+  ++num_fresh_;
+  if (holes_.size() < length) {
+    holes_.push_back(missing);
+  } else {
+    holes_in_window_ -= holes_[hole_at_];
+    holes_[hole_at_] = missing;
+    hole_at_ = (hole_at_ + 1) % static_cast<std::uint32_t>(length);
+  }
+  holes_in_window_ += missing;
+}
+
+void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged_rows,
+                             std::size_t context) {
+  const std::size_t channels = batch.channels;
+  const std::size_t rows = window_.size() / channels;
+  const std::size_t history = rows - num_fresh_;
+  if (!judged_rows.empty()) {
+    // A window that is judged is full, so its context - 1 rows of history are there.
+    const std::size_t first = history + judged_rows.front() + 1 - context;
+    const auto base = static_cast<std::uint32_t>(batch.num_rows());
+    batch.rows.insert(batch.rows.end(),
+                      window_.begin() + static_cast<std::ptrdiff_t>(first * channels),
+                      window_.end());
+    for (const std::uint32_t fresh : judged_rows) {
+      batch.windows.push_back({static_cast<std::uint32_t>(base + history + fresh - first), slot});
+    }
+  }
+  const std::size_t keep = std::min(rows, context - 1);
+  std::copy(window_.end() - static_cast<std::ptrdiff_t>(keep * channels), window_.end(),
+            window_.begin());
+  window_.resize(keep * channels);
+  if (window_.capacity() > 4 * context * channels) window_.shrink_to_fit();
+  num_fresh_ = 0;
+}
+
+void SeriesTrack::save(StateWriter& out) const {
+  scaler.save(out);
+  detector.save(out);
+  faults.save(out);
+  out.put(slot);
+  out.put(provisional);
+  out.put_all(window_);
+  out.put_all(holes_);
+  out.put(hole_at_);
+  out.put(holes_in_window_);
+  out.put(filled_);
+  out.put(since_judged_);
+  out.put(num_rows_);
+}
+
+bool SeriesTrack::load(StateReader& in) {
+  num_fresh_ = 0;
+  return scaler.load(in) && detector.load(in) && faults.load(in) && in.get(slot) &&
+         in.get(provisional) && in.get_all(window_) && in.get_all(holes_) && in.get(hole_at_) &&
+         in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) && in.get(num_rows_) &&
+         (holes_.empty() || hole_at_ < holes_.size()) && scaler.num_channels() > 0 &&
+         window_.size() % scaler.num_channels() == 0;
+}
+
+}  // namespace anomalyd::pipeline

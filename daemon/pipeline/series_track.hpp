@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "daemon/core/batch.hpp"
+#include "daemon/core/state_codec.hpp"
+#include "daemon/pipeline/data_faults.hpp"
+#include "daemon/pipeline/detector.hpp"
+#include "daemon/pipeline/scaler.hpp"
+#include "daemon/pipeline/windower.hpp"
+
+namespace anomalyd::pipeline {
+
+/// Why a row gets no verdict.
+enum class NotJudged : std::uint8_t {
+  kJudged,   ///< It gets one.
+  kFilling,  ///< The window is not full yet, after a start or a long gap.
+  kMissing,  ///< Too many cells of the row or of its window are missing.
+  kStride,   ///< Between two strides.
+};
+
+/// What has been learned of one series, and its newest rows: all that judging it needs.
+///
+/// The window holds `context - 1` rows of history and, while a block is taken in, the fresh rows
+/// behind them; `flush_into` moves those into a batch. Missing cells hold the channel's last value.
+class SeriesTrack {
+ public:
+  Scaler scaler;
+  Detector detector;
+  DataFaults faults;
+  std::uint32_t slot = 0;    ///< Weights of the model that are this series' own; 0 is the pooled.
+  bool provisional = false;  ///< Judged with the calibration of its group, not yet its own.
+
+  /// Appends a row, scaled by `scaler`. `raw` holds the channels of the model, NaN where missing.
+  NotJudged append(const Windower::Row& row, std::span<const double> raw,
+                   const Windower::Options& options, std::size_t context);
+
+  /// Copies history and fresh rows behind the rows of `batch`, adding a window for each of
+  /// `judged_rows` (indices of fresh rows, from 0), and turns all but `context - 1` into the past.
+  void flush_into(Batch& batch, std::span<const std::uint32_t> judged_rows, std::size_t context);
+
+  /// Fresh rows appended since the last flush.
+  [[nodiscard]] std::uint32_t num_fresh() const noexcept { return num_fresh_; }
+  /// Rows taken in since the series was learned; a measure of its readiness.
+  [[nodiscard]] std::uint64_t num_rows() const noexcept { return num_rows_; }
+
+  void save(StateWriter& out) const;
+  [[nodiscard]] bool load(StateReader& in);
+
+ private:
+  void push(std::span<const float> scaled, std::size_t length);
+
+  std::vector<float> window_;         // [rows x channels], newest last
+  std::vector<std::uint16_t> holes_;  // missing cells of the last `length` rows, a ring
+  std::uint32_t hole_at_ = 0;
+  std::uint32_t holes_in_window_ = 0;
+  std::uint32_t filled_ = 0;     // rows since the last restart, counted up to the context
+  std::uint32_t num_fresh_ = 0;  // rows of window_ behind the history
+  std::uint32_t since_judged_ = 0;
+  std::uint64_t num_rows_ = 0;
+};
+
+}  // namespace anomalyd::pipeline
