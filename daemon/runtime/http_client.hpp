@@ -1,0 +1,22 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "daemon/core/result.hpp"
+
+namespace anomalyd::runtime {
+
+/// An answer to an HTTP request.
+struct HttpReply {
+  int status = 0;  ///< 200, 503, ...
+  std::string body;
+};
+
+/// Fetches `path` from `address` ("127.0.0.1:9464"), waiting at most `timeout`. Blocks.
+///
+/// Errors: kUnavailable when nobody answers there, kInvalid when `address` is none.
+[[nodiscard]] Result<HttpReply> http_get(const std::string& address, const std::string& path,
+                                         std::chrono::milliseconds timeout);
+
+}  // namespace anomalyd::runtime

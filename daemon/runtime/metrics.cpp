@@ -1,0 +1,179 @@
+#include "daemon/runtime/metrics.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+
+#include "daemon/runtime/service_status.hpp"
+
+namespace anomalyd::runtime {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::map<std::string, std::string>;
+
+/// Families read off a status: values that somebody else already counts.
+class Families {
+ public:
+  void counter(const char* name, const char* help, double value, const Labels& labels = {}) {
+    add(name, help, MetricType::Counter, labels).counter.value = value;
+  }
+  void gauge(const char* name, const char* help, double value, const Labels& labels = {}) {
+    add(name, help, MetricType::Gauge, labels).gauge.value = value;
+  }
+  std::vector<MetricFamily> take() && { return std::move(families_); }
+
+ private:
+  ClientMetric& add(const char* name, const char* help, MetricType type, const Labels& labels) {
+    if (families_.empty() || families_.back().name != name) {
+      families_.push_back({name, help, type, {}});
+    }
+    ClientMetric metric;
+    for (const auto& [key, value] : labels) metric.label.push_back({key, value});
+    families_.back().metric.push_back(std::move(metric));
+    return families_.back().metric.back();
+  }
+  std::vector<MetricFamily> families_;
+};
+
+void add_input(Families& out, const ServiceStatus& status) {
+  out.counter("anomalyd_records_consumed_total", "Records read from the input.",
+              static_cast<double>(status.input.records));
+  out.counter("anomalyd_samples_total", "Rows decoded from records.",
+              static_cast<double>(status.input.samples));
+  out.counter("anomalyd_input_bytes_total", "Bytes of record values read.",
+              static_cast<double>(status.input.bytes));
+  for (std::size_t i = 0; i < kNumRejectReasons; ++i) {
+    out.counter("anomalyd_records_rejected_total", "Records that could not be used, by reason.",
+                static_cast<double>(status.input.rejected[i]),
+                {{"reason", std::string{to_string(static_cast<RejectReason>(i))}}});
+  }
+  for (const auto& [partition, lag] : status.input.lag) {
+    out.gauge("anomalyd_consumer_lag_records", "Records between the position and the end.",
+              static_cast<double>(lag),
+              {{"topic", partition.topic}, {"partition", std::to_string(partition.partition)}});
+  }
+  out.counter("anomalyd_rebalances_total", "Times that partitions came or went.",
+              static_cast<double>(status.input.rebalances));
+  out.gauge("anomalyd_partitions_paused", "Partitions paused because their queue is full.",
+            static_cast<double>(status.input.paused));
+}
+
+void add_judging(Families& out, const ServiceStatus& status) {
+  const pipeline::PipelineCounters sums = status.counters();
+  out.counter("anomalyd_samples_late_total", "Samples too late to take their place.",
+              static_cast<double>(sums.late));
+  out.counter("anomalyd_samples_duplicate_total", "Samples whose place was taken.",
+              static_cast<double>(sums.duplicates));
+  out.counter("anomalyd_windows_judged_total", "Windows that got a verdict.",
+              static_cast<double>(sums.windows_judged));
+  out.counter("anomalyd_windows_not_judged_total", "Windows without a verdict, by reason.",
+              static_cast<double>(sums.rows_filling), {{"reason", "filling"}});
+  out.counter("anomalyd_windows_not_judged_total", "", static_cast<double>(sums.rows_missing),
+              {{"reason", "missing"}});
+  out.counter("anomalyd_anomalous_rows_total", "Rows judged rare and large.",
+              static_cast<double>(sums.anomalous_rows));
+  out.counter("anomalyd_incidents_opened_total", "Incidents opened.",
+              static_cast<double>(sums.incidents_opened));
+  out.counter("anomalyd_data_faults_total", "Data faults opened.",
+              static_cast<double>(sums.data_faults));
+  out.counter("anomalyd_series_evicted_total", "Series forgotten after a long silence.",
+              static_cast<double>(sums.series_evicted));
+  const pipeline::Readiness series = status.readiness();
+  const std::pair<const char*, std::size_t> states[] = {{"warming", series.warming},
+                                                        {"waiting_for_model", series.waiting},
+                                                        {"provisional", series.provisional},
+                                                        {"ready", series.ready}};
+  for (const auto& [state, count] : states) {
+    out.gauge("anomalyd_series", "Series, by readiness.", static_cast<double>(count),
+              {{"state", state}});
+  }
+  out.gauge("anomalyd_queued_windows", "Windows waiting for the device.",
+            static_cast<double>(status.queued_windows));
+}
+
+void add_models(Families& out, const ServiceStatus& status) {
+  for (const ModelInfo& model : status.models) {
+    out.gauge("anomalyd_model_info", "Models in service.", 1,
+              {{"kind", model.kind}, {"version", model.version}, {"device", model.device}});
+  }
+  out.gauge("anomalyd_training_running", "1 while a model is being trained.",
+            status.training.training ? 1 : 0);
+  out.counter("anomalyd_training_runs_total", "Training runs begun.",
+              static_cast<double>(status.training.runs));
+  out.counter("anomalyd_training_failures_total", "Training runs that failed.",
+              static_cast<double>(status.training.failures));
+  out.gauge("anomalyd_degraded", "1 while models are away from their device.",
+            status.device_trouble.empty() ? 0 : 1);
+  out.gauge("anomalyd_brokers_reachable", "1 while the brokers answer.",
+            status.broker_trouble.empty() ? 1 : 0);
+  out.gauge("anomalyd_uptime_seconds", "Seconds since the start.", status.uptime_seconds);
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+  prometheus::Histogram& batch_windows =
+      prometheus::BuildHistogram()
+          .Name("anomalyd_batch_windows")
+          .Help("Windows scored at once.")
+          .Register(registry)
+          .Add({}, prometheus::Histogram::BucketBoundaries{1, 4, 16, 64, 256, 1024, 4096, 16384});
+  prometheus::Histogram& inference_seconds =
+      prometheus::BuildHistogram()
+          .Name("anomalyd_inference_seconds")
+          .Help("Time on the device for one batch.")
+          .Register(registry)
+          .Add({}, prometheus::Histogram::BucketBoundaries{1e-4, 5e-4, 1e-3, 5e-3, .01, .05, .1, .5,
+                                                           1});
+  prometheus::Histogram& end_to_end_seconds =
+      prometheus::BuildHistogram()
+          .Name("anomalyd_end_to_end_seconds")
+          .Help("From a sample's arrival to the acknowledgement of the alert it caused.")
+          .Register(registry)
+          .Add({}, prometheus::Histogram::BucketBoundaries{.005, .01, .025, .05, .1, .25, .5, 1, 5});
+  prometheus::Family<prometheus::Counter>& alerts =
+      prometheus::BuildCounter()
+          .Name("anomalyd_alerts_total")
+          .Help("Alert messages acknowledged, by severity and type.")
+          .Register(registry);
+  prometheus::Counter& snapshot_failures = prometheus::BuildCounter()
+                                               .Name("anomalyd_snapshot_failures_total")
+                                               .Help("Snapshots that could not be written.")
+                                               .Register(registry)
+                                               .Add({});
+};
+
+Metrics::Metrics() : impl_{std::make_unique<Impl>()} {}
+Metrics::~Metrics() = default;
+
+void Metrics::on_batch(std::size_t windows, double seconds) {
+  impl_->batch_windows.Observe(static_cast<double>(windows));
+  impl_->inference_seconds.Observe(seconds);
+}
+
+void Metrics::on_alert(const std::string& severity, const std::string& type, double seconds) {
+  impl_->alerts.Add({{"severity", severity}, {"type", type}}).Increment();
+  impl_->end_to_end_seconds.Observe(seconds);
+}
+
+void Metrics::on_snapshot_failure() { impl_->snapshot_failures.Increment(); }
+
+std::string Metrics::render(const ServiceStatus& status) const {
+  Families families;
+  add_input(families, status);
+  add_judging(families, status);
+  add_models(families, status);
+  std::vector<MetricFamily> all = std::move(families).take();
+  for (MetricFamily& family : impl_->registry.Collect()) all.push_back(std::move(family));
+  return prometheus::TextSerializer{}.Serialize(all);
+}
+
+}  // namespace anomalyd::runtime

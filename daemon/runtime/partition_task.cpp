@@ -1,0 +1,172 @@
+#include "daemon/runtime/partition_task.hpp"
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <utility>
+
+#include "daemon/core/state_codec.hpp"
+
+namespace anomalyd::runtime {
+
+namespace asio = boost::asio;
+
+PartitionTask::PartitionTask(asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
+                             Offset begin, const Outside& outside)
+    : strand_{asio::make_strand(std::move(pool))},
+      outside_{outside},
+      pipeline_{std::move(pipeline)},
+      finished_{begin},
+      snapshot_at_{begin} {}
+
+void PartitionTask::submit(SampleBlock block) {
+  queued_bytes_ += block.byte_size();
+  asio::post(strand_, [self = shared_from_this(), block = std::move(block),
+                       arrived = outside_.clock.monotonic()]() mutable {
+    self->on_block(std::move(block), arrived);
+  });
+}
+
+void PartitionTask::install(std::shared_ptr<const pipeline::LearnedGroup> group) {
+  asio::post(strand_, [self = shared_from_this(), group = std::move(group)] {
+    // Catching up belongs to no block of the input; a mark of its own keeps the offset in place.
+    self->pipeline_.install(group);
+    const Offset end = self->blocks_.empty() ? self->finished_ : self->blocks_.back().end;
+    self->blocks_.push_back({end, 0, 0, self->outside_.clock.monotonic()});
+    self->score_requests(self->first_block_ + self->blocks_.size() - 1);
+  });
+}
+
+void PartitionTask::snapshot() {
+  asio::post(strand_, [self = shared_from_this()] {
+    const bool nothing_new = self->finished_ == self->snapshot_at_ && self->blocks_.empty();
+    if (nothing_new || self->pending_) return;
+    self->snapshot_wanted_ = true;
+    self->advance();
+  });
+}
+
+void PartitionTask::retire(std::function<void()> done) {
+  asio::post(strand_, [self = shared_from_this(), done = std::move(done)]() mutable {
+    self->retired_ = std::move(done);
+    self->snapshot_wanted_ = true;
+    self->advance();
+  });
+}
+
+void PartitionTask::inspect(
+    std::function<void(const pipeline::PartitionPipeline&, const Status&)> look) {
+  asio::post(strand_, [self = shared_from_this(), look = std::move(look)] {
+    look(self->pipeline_, self->status());
+  });
+}
+
+void PartitionTask::on_block(SampleBlock block, MonotonicTime arrived) {
+  if (snapshot_wanted_) {
+    held_.emplace_back(std::move(block), arrived);
+    return;
+  }
+  pipeline_.ingest(block);
+  blocks_.push_back({block.end(), block.byte_size(), 0, arrived});
+  score_requests(first_block_ + blocks_.size() - 1);
+}
+
+void PartitionTask::score_requests(std::uint64_t block) {
+  auto requests = pipeline_.take_requests();
+  BlockMark& mark = blocks_[block - first_block_];
+  mark.open_requests += requests.size();
+  send_alerts(mark.arrived);  // data faults need no score
+  for (auto& request : requests) {
+    outside_.scoring.submit(std::move(request), [self = shared_from_this(), block](
+                                                    pipeline::ScoreRequest back,
+                                                    Result<Residuals> residuals) mutable {
+      asio::post(self->strand_, [self, block, back = std::move(back),
+                                 residuals = std::move(residuals)]() mutable {
+        self->on_scored(block, std::move(back), std::move(residuals));
+      });
+    });
+  }
+  advance();
+}
+
+void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest request,
+                              Result<Residuals> residuals) {
+  BlockMark& mark = blocks_[block - first_block_];
+  if (!residuals) {
+    // Rows without a verdict must not be committed away: the partition stays where it is, and a
+    // restart reads them again.
+    outside_.on_trouble(std::move(residuals.error()).while_doing("scoring"));
+    return;
+  }
+  pipeline_.judge(request, std::move(*residuals));
+  --mark.open_requests;
+  send_alerts(mark.arrived);
+  advance();
+}
+
+void PartitionTask::send_alerts(MonotonicTime arrived) {
+  for (Alert& alert : pipeline_.take_alerts()) {
+    ++alerts_sent_;
+    outside_.alerts.send(alert, [self = shared_from_this(), alert, arrived](anomalyd::Status status) {
+      asio::post(self->strand_, [self, alert, arrived, status = std::move(status)] {
+        self->on_acked(alert, arrived, status);
+      });
+    });
+  }
+}
+
+void PartitionTask::on_acked(const Alert& alert, MonotonicTime arrived,
+                             const anomalyd::Status& status) {
+  ++alerts_acked_;
+  if (status) {
+    const std::chrono::duration<double> took = outside_.clock.monotonic() - arrived;
+    outside_.on_alert(alert, took.count());
+  } else {
+    outside_.on_trouble(Error{status.error()}.while_doing("publishing alert " + alert.id));
+  }
+  advance();
+}
+
+void PartitionTask::finish_blocks() {
+  while (!blocks_.empty() && blocks_.front().open_requests == 0) {
+    finished_ = blocks_.front().end;
+    queued_bytes_ -= blocks_.front().bytes;
+    blocks_.pop_front();
+    ++first_block_;
+  }
+}
+
+/// Everything that waits for something else to finish looks here whether its time has come.
+void PartitionTask::advance() {
+  finish_blocks();
+  if (snapshot_wanted_ && blocks_.empty() && !pending_) {
+    StateWriter out;
+    pipeline_.save(out);
+    pending_ = {{finished_, std::move(out).take()}, alerts_sent_};
+    snapshot_wanted_ = false;
+    auto held = std::exchange(held_, {});
+    for (auto& [block, arrived] : held) on_block(std::move(block), arrived);
+  }
+  if (pending_ && alerts_acked_ >= pending_->alerts) write_snapshot();
+  if (retired_ && blocks_.empty() && held_.empty() && !pending_ && !snapshot_wanted_) {
+    std::exchange(retired_, nullptr)();
+  }
+}
+
+void PartitionTask::write_snapshot() {
+  const PartitionId& partition = pipeline_.partition();
+  const SnapshotStore::Snapshot snapshot = std::move(std::exchange(pending_, std::nullopt)->snapshot);
+  if (auto written = outside_.snapshots.write(partition, snapshot); !written) {
+    // Without the state on disk the offset stays; the next snapshot tries again.
+    outside_.on_trouble(std::move(written.error()).while_doing("writing the snapshot"));
+    return;
+  }
+  snapshot_at_ = snapshot.offset;
+  outside_.on_position({partition, snapshot.offset});
+}
+
+PartitionTask::Status PartitionTask::status() const {
+  return {pipeline_.partition(), pipeline_.counters(), pipeline_.readiness(),
+          pipeline_.num_series(), pipeline_.watermark(), finished_, alerts_sent_, alerts_acked_};
+}
+
+}  // namespace anomalyd::runtime

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/strand.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "daemon/core/ports.hpp"
+#include "daemon/core/time.hpp"
+#include "daemon/pipeline/partition_pipeline.hpp"
+#include "daemon/runtime/scoring_loop.hpp"
+#include "daemon/runtime/snapshot_store.hpp"
+
+namespace anomalyd::runtime {
+
+/// One assigned partition: runs its PartitionPipeline and decides how far its offsets may move on.
+///
+/// Runs on   its own strand, and nowhere else; members are strand-confined, hence no mutex.
+///           Functions marked "any thread" only post to the strand or read an atomic.
+/// Lifetime  shared: every handler and every callback in flight holds a reference, so a task ends
+///           after its last score and its last acknowledgement.
+/// Commits   a snapshot is taken when every verdict below an offset is final. It is written, and
+///           the offset handed to `on_position`, once every alert made below it is acknowledged.
+///           So a restart finds state and offset that belong together.
+class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
+ public:
+  struct Outside {
+    ScoringLoop& scoring;
+    AlertSink& alerts;
+    const SnapshotStore& snapshots;
+    Clock& clock;
+    /// Everything below the position is finished and on disk. Runs on the strand.
+    std::function<void(Position)> on_position;
+    /// Something an operator should see: level "warning" or "error". Runs on the strand.
+    std::function<void(const Error&)> on_trouble;
+    /// An alert was acknowledged `seconds` after its row was handed to submit(). Any thread.
+    std::function<void(const Alert&, double seconds)> on_alert;
+  };
+  /// What the rest of the daemon may see; a copy.
+  struct Status {
+    PartitionId partition;
+    pipeline::PipelineCounters counters;
+    pipeline::Readiness readiness;
+    std::size_t num_series = 0;
+    EventTime watermark{};
+    Offset finished = 0;
+    std::uint64_t alerts_sent = 0;
+    std::uint64_t alerts_acked = 0;
+  };
+
+  PartitionTask(boost::asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
+                Offset begin, const Outside& outside);
+
+  /// Hands over samples. Any thread, in offset order, until retire().
+  void submit(SampleBlock block);
+  /// Bytes of blocks that are not finished: what back-pressure looks at. Any thread.
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
+  /// Any thread.
+  void install(std::shared_ptr<const pipeline::LearnedGroup> group);
+  /// Takes a snapshot as soon as nothing is in flight; at most one at a time. Any thread.
+  void snapshot();
+  /// Finishes what was submitted, takes a last snapshot, then runs `done`. Any thread, once.
+  void retire(std::function<void()> done);
+  /// Runs `look` on the strand with the pipeline. Any thread.
+  void inspect(std::function<void(const pipeline::PartitionPipeline&, const Status&)> look);
+
+ private:
+  struct BlockMark {
+    Offset end;
+    std::size_t bytes;
+    std::size_t open_requests;
+    MonotonicTime arrived;
+  };
+
+  void on_block(SampleBlock block, MonotonicTime arrived);
+  void score_requests(std::uint64_t block);
+  void on_scored(std::uint64_t block, pipeline::ScoreRequest request, Result<Residuals> residuals);
+  void send_alerts(MonotonicTime arrived);
+  void on_acked(const Alert& alert, MonotonicTime arrived, const anomalyd::Status& status);
+  void finish_blocks();
+  void advance();
+  void write_snapshot();
+  [[nodiscard]] Status status() const;
+
+  boost::asio::strand<boost::asio::any_io_executor> strand_;
+  Outside outside_;
+  std::atomic<std::size_t> queued_bytes_{0};
+
+  // Strand-confined from here on.
+  pipeline::PartitionPipeline pipeline_;
+  std::deque<BlockMark> blocks_;     // taken in, not finished; oldest first
+  std::uint64_t first_block_ = 0;    // number of blocks_.front()
+  std::deque<std::pair<SampleBlock, MonotonicTime>> held_;  // wait for a snapshot
+  Offset finished_;
+  bool snapshot_wanted_ = false;
+  struct PendingSnapshot {
+    SnapshotStore::Snapshot snapshot;
+    std::uint64_t alerts;  // to be acknowledged before it may be written
+  };
+  std::optional<PendingSnapshot> pending_;
+  Offset snapshot_at_;
+  std::uint64_t alerts_sent_ = 0;
+  std::uint64_t alerts_acked_ = 0;
+  std::function<void()> retired_;
+};
+
+}  // namespace anomalyd::runtime

@@ -1,0 +1,369 @@
+#include "daemon/runtime/service.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <future>
+#include <utility>
+
+#include "daemon/runtime/systemd.hpp"
+
+namespace anomalyd::runtime {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kStall = 15s;  // a polling thread that has not come round for this long is stuck
+
+std::size_t pool_threads(std::size_t asked) {
+  if (asked > 0) return asked;
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Service>> Service::create(Options options,
+                                                 pipeline::PipelineOptions pipeline_options,
+                                                 Parts parts, Clock& clock) {
+  auto snapshots = SnapshotStore::open(options.state_dir / "partitions");
+  if (!snapshots) return fail(std::move(snapshots.error()), "opening the state folder");
+  std::error_code error;
+  fs::create_directories(options.state_dir / "models", error);
+  if (error) {
+    return fail(ErrorKind::kInvalid, (options.state_dir / "models").string() +
+                                         ": cannot create the folder: " + error.message());
+  }
+  std::unique_ptr<Service> service{new Service{std::move(options), std::move(pipeline_options),
+                                               std::move(parts), std::move(*snapshots), clock}};
+  if (auto loaded = service->load_models(); !loaded) return Failure{std::move(loaded.error())};
+  if (!service->options_.http.listen.empty()) {
+    Service& self = *service;
+    const auto health = [&self](bool good, const std::string& line) {
+      return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
+    };
+    auto admin = AdminServer::listen(
+        self.control_, self.options_.http,
+        {{"/healthz",
+          [&self, health] {
+            const ServiceStatus status = self.status();
+            return health(status.progressing, status.line());
+          }},
+         {"/readyz",
+          [&self, health] {
+            const ServiceStatus status = self.status();
+            return health(status.phase == ServiceStatus::Phase::kReady, status.line());
+          }},
+         {"/status",
+          [&self] {
+            return AdminServer::Page{200, "application/json", self.status().json()};
+          }},
+         {"/metrics", [&self] {
+            return AdminServer::Page{200, "text/plain; version=0.0.4; charset=utf-8",
+                                     self.metrics_.render(self.status())};
+          }}});
+    if (!admin) return Failure{std::move(admin.error())};
+    self.admin_ = std::move(*admin);
+  }
+  return service;
+}
+
+Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Parts parts,
+                 SnapshotStore snapshots, Clock& clock)
+    : options_{std::move(options)},
+      pipeline_options_{std::move(pipeline_options)},
+      parts_{std::move(parts)},
+      snapshots_{std::move(snapshots)},
+      clock_{clock},
+      started_{clock.monotonic()},
+      signals_{control_, SIGTERM, SIGINT},
+      second_timer_{control_},
+      snapshot_timer_{control_},
+      pool_{pool_threads(options_.threads)} {
+  ScoringLoop::Events events;
+  events.on_batch = [this](std::size_t windows, double seconds) {
+    metrics_.on_batch(windows, seconds);
+  };
+  events.on_degraded = [this](const std::string& message) {
+    if (message.empty()) spdlog::info("the device is back; models have moved to it again");
+    else spdlog::error("the device is lost, models go on on the CPU: {}", message);
+    const std::lock_guard lock{mutex_};
+    status_.device_trouble = message;
+  };
+  scoring_ = std::make_unique<ScoringLoop>(options_.batch, clock_, std::move(events));
+
+  Learner::Outside learner{control_, *parts_.models, clock_, {}, {}};
+  learner.on_model = [this](auto group, auto scorer, const TrainingReport& report) {
+    spdlog::info("model {} {} is trained: {} windows, {:.1f} s; {} series calibrated",
+                 group->info.kind, group->info.version, report.windows, report.seconds,
+                 group->series.size());
+    adopt(std::move(group), std::move(scorer));
+  };
+  learner.on_failure = [this](const Error& error) {
+    spdlog::error("{}", error.message);
+    const std::lock_guard lock{mutex_};
+    status_.last_error = error.message;
+  };
+  learner_ = std::make_unique<Learner>(pipeline_options_, options_.state_dir / "models",
+                                       std::move(learner));
+
+  PollLoop::Outside polling{*parts_.source, *parts_.decoder, parts_.dead_letters.get(), clock_,
+                            {}, {}, {}};
+  polling.make_task = [this](const PartitionId& partition) { return make_task(partition); };
+  polling.on_gone = [this](const PartitionId& partition) {
+    const std::lock_guard lock{mutex_};
+    tasks_.erase(partition);
+  };
+  polling.on_source_status = [this](const Status& status) {
+    const std::lock_guard lock{mutex_};
+    const std::string message = status ? "" : status.error().message;
+    if (message == status_.broker_trouble) return;
+    if (message.empty()) spdlog::info("the brokers answer again");
+    else spdlog::warn("input: {}; waiting, nothing is lost", message);
+    status_.broker_trouble = message;
+  };
+  poll_ = std::make_unique<PollLoop>(options_.poll, std::move(polling));
+}
+
+Service::~Service() {
+  poll_->stop();
+  if (poll_thread_.joinable()) poll_thread_.join();
+  learner_.reset();
+  scoring_->stop();
+  pool_.join();
+}
+
+Status Service::load_models() {
+  std::vector<fs::path> files;
+  if (!options_.checkpoint.empty()) files.push_back(options_.checkpoint);
+  for (const auto& entry : fs::directory_iterator{options_.state_dir / "models"}) {
+    if (entry.path().extension() == ".ckpt") files.push_back(entry.path());
+  }
+  for (const fs::path& file : files) {
+    if (auto loaded = load_model(file); !loaded) return loaded;
+  }
+  return {};
+}
+
+Status Service::load_model(const fs::path& path) {
+  auto loaded = parts_.models->load(path);
+  if (!loaded) return fail(std::move(loaded.error()), "loading the model " + path.string());
+  auto group = pipeline::LearnedGroup::from_calibration(loaded->scorer->info(),
+                                                        loaded->extras.calibration);
+  if (!group) return fail(std::move(group.error()), "loading the model " + path.string());
+  spdlog::info("model {} {} from {}: {} channels, {} series known, on {}", (*group)->info.kind,
+               (*group)->info.version, path.string(), (*group)->info.channels.size(),
+               (*group)->series.size(), (*group)->info.device);
+  adopt(std::move(*group), std::move(loaded->scorer));
+  return {};
+}
+
+void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
+                    std::unique_ptr<Scorer> scorer) {
+  scoring_->install(group, std::move(scorer));
+  const std::lock_guard lock{mutex_};
+  const std::string key = pipeline::group_key(group->info.channels);
+  std::erase_if(groups_, [&](const auto& g) { return pipeline::group_key(g->info.channels) == key; });
+  groups_.push_back(group);
+  status_.models.clear();
+  for (const auto& g : groups_) status_.models.push_back(g->info);
+  for (const auto& [partition, task] : tasks_) task->install(group);
+}
+
+PollLoop::Assigned Service::make_task(const PartitionId& partition) {
+  pipeline::PartitionPipeline pipeline{partition, pipeline_options_};
+  std::optional<Offset> begin;
+  auto snapshot = snapshots_.read(partition);
+  const std::lock_guard lock{mutex_};
+  for (const auto& group : groups_) pipeline.install(group);
+  if (snapshot && *snapshot) {
+    StateReader in{(*snapshot)->state};
+    if (auto loaded = pipeline.load(in)) {
+      begin = (*snapshot)->offset;
+    } else {
+      snapshot = Failure{std::move(loaded.error())};
+      pipeline = pipeline::PartitionPipeline{partition, pipeline_options_};
+      for (const auto& group : groups_) pipeline.install(group);
+    }
+  }
+  if (!snapshot) {
+    spdlog::error("{}; partition {}[{}] starts without state", snapshot.error().message,
+                  partition.topic, partition.partition);
+    status_.last_error = snapshot.error().message;
+  }
+  PartitionTask::Outside outside{*scoring_, *parts_.alerts, snapshots_, clock_, {}, {}, {}};
+  outside.on_position = [this](Position position) { poll_->commit(std::move(position)); };
+  outside.on_trouble = [this](const Error& error) {
+    spdlog::error("{}", error.message);
+    metrics_.on_snapshot_failure();
+    const std::lock_guard guard{mutex_};
+    status_.last_error = error.message;
+  };
+  outside.on_alert = [this](const Alert& alert, double seconds) {
+    metrics_.on_alert(std::string{to_string(severity_name(alert.severity))},
+                      std::string{to_string(alert.type)}, seconds);
+    spdlog::info("{} {} {} severity {}: {}", to_string(alert.type), to_string(alert.state),
+                 alert.series, alert.severity, alert.summary);
+  };
+  auto task = std::make_shared<PartitionTask>(pool_.get_executor(), std::move(pipeline),
+                                              begin.value_or(0), outside);
+  tasks_[partition] = task;
+  return {std::move(task), begin};
+}
+
+std::vector<std::shared_ptr<PartitionTask>> Service::tasks() const {
+  const std::lock_guard lock{mutex_};
+  std::vector<std::shared_ptr<PartitionTask>> all;
+  for (const auto& [partition, task] : tasks_) all.push_back(task);
+  return all;
+}
+
+ServiceStatus Service::status() const {
+  const std::lock_guard lock{mutex_};
+  return status_;
+}
+
+int Service::run() {
+  {
+    const std::lock_guard lock{mutex_};
+    status_.budget = pipeline_options_.budget.text();
+  }
+  signals_.async_wait([this](boost::system::error_code error, int) {
+    if (!error) on_signal();
+  });
+  second_timer_.expires_after(0s);
+  every_second();
+  snapshot_timer_.expires_after(options_.snapshot_interval);
+  every_snapshot();
+  poll_thread_ = std::thread{[this] {
+    pthread_setname_np(pthread_self(), "anomalyd-poll");
+    poll_->run();
+    asio::post(control_, [this] { control_.stop(); });
+  }};
+  control_.run();
+
+  if (poll_thread_.joinable()) poll_thread_.join();
+  const Status flushed = parts_.alerts->flush(options_.poll.drain_timeout);
+  if (!flushed) spdlog::error("flushing alerts: {}", flushed.error().message);
+  learner_.reset();
+  spdlog::info("stopped");
+  return flushed ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+void Service::stop() {
+  asio::post(control_, [this] { begin_shutdown(); });
+}
+
+void Service::on_signal() {
+  if (stopping_) {
+    spdlog::warn("second signal: exiting at once; what was not committed is read again");
+    spdlog::shutdown();
+    std::_Exit(EXIT_FAILURE);
+  }
+  begin_shutdown();
+  signals_.async_wait([this](boost::system::error_code error, int) {
+    if (!error) on_signal();
+  });
+}
+
+void Service::begin_shutdown() {
+  if (std::exchange(stopping_, true)) return;
+  spdlog::info("stopping: finishing what was read, at most {} s",
+               options_.poll.drain_timeout.count() / 1000);
+  systemd::stopping();
+  systemd::extend_timeout(options_.poll.drain_timeout + 5s);
+  {
+    const std::lock_guard lock{mutex_};
+    status_.phase = ServiceStatus::Phase::kDraining;
+  }
+  poll_->stop();
+}
+
+void Service::every_second() {
+  second_timer_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    gather_status();
+    second_timer_.expires_after(1s);
+    every_second();
+  });
+}
+
+void Service::every_snapshot() {
+  snapshot_timer_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    for (const auto& task : tasks()) task->snapshot();
+    snapshot_timer_.expires_after(options_.snapshot_interval);
+    every_snapshot();
+  });
+}
+
+/// Asks every partition how it is; the last answer publishes the whole.
+void Service::gather_status() {
+  struct Answers {
+    std::size_t expected;
+    std::vector<PartitionTask::Status> partitions;
+  };
+  const auto all = tasks();
+  if (all.empty()) return publish_status({});
+  auto answers = std::make_shared<Answers>(Answers{all.size(), {}});
+  for (const auto& task : all) {
+    task->inspect([this, answers](const auto&, const PartitionTask::Status& status) {
+      asio::post(control_, [this, answers, status] {
+        answers->partitions.push_back(status);
+        if (answers->partitions.size() == answers->expected) {
+          publish_status(std::move(answers->partitions));
+        }
+      });
+    });
+  }
+  if (!stopping_) learner_->consider(all);
+}
+
+void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
+  std::sort(partitions.begin(), partitions.end(),
+            [](const auto& a, const auto& b) { return a.partition < b.partition; });
+  const PollLoop::Figures input = poll_->figures();
+  const MonotonicTime now = clock_.monotonic();
+  bool first_ready = false;
+  ServiceStatus copy;
+  {
+    const std::lock_guard lock{mutex_};
+    const double uptime = std::chrono::duration<double>(now - started_).count();
+    const double elapsed = std::max(uptime - status_.uptime_seconds, 1e-3);
+    status_.samples_per_second =
+        static_cast<double>(input.samples - status_.input.samples) / elapsed;
+    status_.uptime_seconds = uptime;
+    status_.partitions = std::move(partitions);
+    status_.input = input;
+    status_.queued_windows = scoring_->queued_windows();
+    status_.training = learner_->progress();
+    status_.progressing = input.last_poll == MonotonicTime{} || now - input.last_poll < kStall;
+    const pipeline::Readiness series = status_.readiness();
+    const auto before = status_.phase;
+    if (!stopping_) {
+      using Phase = ServiceStatus::Phase;
+      status_.phase = series.ready + series.provisional > 0 ? Phase::kReady
+                      : status_.training.training           ? Phase::kTraining
+                      : status_.partitions.empty()          ? Phase::kStarting
+                                                            : Phase::kWarming;
+    }
+    first_ready = before == ServiceStatus::Phase::kStarting && status_.phase != before;
+    if (before != status_.phase) spdlog::info("{}", status_.line());
+    copy = status_;
+  }
+  if (first_ready) systemd::ready(copy.line());
+  else systemd::status(copy.line());
+  if (copy.progressing) systemd::watchdog();
+  else spdlog::error("the polling thread has not moved for {} s", kStall.count());
+  if (options_.exit_at_end && input.at_end && copy.queued_windows == 0 && !stopping_ &&
+      !copy.training.training && copy.readiness().waiting == 0) {
+    begin_shutdown();
+  }
+}
+
+}  // namespace anomalyd::runtime

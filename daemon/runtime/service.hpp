@@ -1,0 +1,111 @@
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "daemon/core/model.hpp"
+#include "daemon/core/ports.hpp"
+#include "daemon/core/time.hpp"
+#include "daemon/pipeline/batcher.hpp"
+#include "daemon/pipeline/pipeline_options.hpp"
+#include "daemon/runtime/admin_server.hpp"
+#include "daemon/runtime/learner.hpp"
+#include "daemon/runtime/metrics.hpp"
+#include "daemon/runtime/partition_task.hpp"
+#include "daemon/runtime/poll_loop.hpp"
+#include "daemon/runtime/scoring_loop.hpp"
+#include "daemon/runtime/service_status.hpp"
+#include "daemon/runtime/snapshot_store.hpp"
+
+namespace anomalyd::runtime {
+
+/// The running daemon: joins source, pipelines, models and sinks, and answers for them.
+///
+/// Runs on   run() is the main thread with the control io_context: signals, timers, schedules,
+///           HTTP. It starts the polling, pool, scoring and training threads and joins them all.
+/// Shutdown  SIGTERM or SIGINT: stop polling, finish what was read, write snapshots, commit, flush
+///           alerts, all within `drain_timeout`; a second signal exits at once.
+class Service {
+ public:
+  struct Options {
+    std::filesystem::path state_dir = "/var/lib/anomalyd";  ///< Snapshots and models.
+    std::chrono::milliseconds snapshot_interval{30'000};    ///< 1 s..1 h. Between snapshots.
+    std::size_t threads = 0;  ///< 0..256. Pool threads; 0 takes one per processor, at most 8.
+    std::filesystem::path checkpoint;  ///< A model to begin with, besides those in state_dir.
+    bool exit_at_end = false;  ///< Stop when every partition was read to its end: for batch runs.
+    PollLoop::Options poll;
+    pipeline::Batcher::Options batch;
+    AdminServer::Options http;
+  };
+  struct Parts {
+    std::unique_ptr<Source> source;
+    std::unique_ptr<Decoder> decoder;
+    std::unique_ptr<AlertSink> alerts;
+    std::unique_ptr<DeadLetterSink> dead_letters;  ///< May be null.
+    std::unique_ptr<ModelFactory> models;
+  };
+
+  /// Errors: kInvalid (state folder, address in use), kIncompatible (a checkpoint).
+  static Result<std::unique_ptr<Service>> create(Options options, pipeline::PipelineOptions pipeline,
+                                                 Parts parts, Clock& clock);
+  ~Service();
+
+  /// Runs until a signal, the end of the input, or a failure. Returns the exit code.
+  int run();
+  /// Begins an orderly shutdown. Any thread.
+  void stop();
+  /// Any thread.
+  [[nodiscard]] ServiceStatus status() const;
+
+ private:
+  Service(Options options, pipeline::PipelineOptions pipeline, Parts parts, SnapshotStore snapshots,
+          Clock& clock);
+  [[nodiscard]] Status load_models();
+  [[nodiscard]] Status load_model(const std::filesystem::path& path);
+  void adopt(std::shared_ptr<const pipeline::LearnedGroup> group, std::unique_ptr<Scorer> scorer);
+  [[nodiscard]] PollLoop::Assigned make_task(const PartitionId& partition);
+  [[nodiscard]] std::vector<std::shared_ptr<PartitionTask>> tasks() const;
+
+  void on_signal();
+  void every_second();
+  void every_snapshot();
+  void gather_status();
+  void publish_status(std::vector<PartitionTask::Status> partitions);
+  void begin_shutdown();
+
+  const Options options_;
+  const pipeline::PipelineOptions pipeline_options_;
+  Parts parts_;
+  SnapshotStore snapshots_;
+  Clock& clock_;
+  const MonotonicTime started_;
+
+  Metrics metrics_;
+  boost::asio::io_context control_;
+  boost::asio::signal_set signals_;
+  boost::asio::steady_timer second_timer_;
+  boost::asio::steady_timer snapshot_timer_;
+  boost::asio::thread_pool pool_;
+  std::unique_ptr<ScoringLoop> scoring_;
+  std::unique_ptr<Learner> learner_;
+  std::unique_ptr<PollLoop> poll_;
+  std::unique_ptr<AdminServer> admin_;
+  std::thread poll_thread_;
+  bool stopping_ = false;  // control io_context
+
+  mutable std::mutex mutex_;  // tasks come and go on the polling thread, status is read by any
+  std::map<PartitionId, std::shared_ptr<PartitionTask>> tasks_;                // guarded by mutex_
+  std::vector<std::shared_ptr<const pipeline::LearnedGroup>> groups_;          // guarded by mutex_
+  ServiceStatus status_;                                                       // guarded by mutex_
+};
+
+}  // namespace anomalyd::runtime

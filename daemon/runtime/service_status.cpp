@@ -1,0 +1,147 @@
+#include "daemon/runtime/service_status.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace anomalyd::runtime {
+namespace {
+
+using nlohmann::json;
+
+json to_json(const pipeline::Readiness& readiness) {
+  return {{"warming", readiness.warming},         {"warming_share", readiness.warming_share},
+          {"waiting_for_model", readiness.waiting}, {"provisional", readiness.provisional},
+          {"ready", readiness.ready}};
+}
+
+json to_json(const PartitionTask::Status& partition) {
+  return {{"topic", partition.partition.topic},
+          {"partition", partition.partition.partition},
+          {"series", partition.num_series},
+          {"finished_offset", partition.finished},
+          {"event_time", to_rfc3339(partition.watermark)},
+          {"readiness", to_json(partition.readiness)}};
+}
+
+json to_json(const ModelInfo& model) {
+  json channels = json::array();
+  for (const Channel& channel : model.channels) channels.push_back(channel.name);
+  return {{"kind", model.kind},       {"version", model.version}, {"members", model.members},
+          {"channels", channels},     {"context", model.context}, {"device", model.device},
+          {"own_weights", model.slots.size()}};
+}
+
+}  // namespace
+
+std::string_view to_string(ServiceStatus::Phase phase) {
+  switch (phase) {
+    case ServiceStatus::Phase::kStarting: return "STARTING";
+    case ServiceStatus::Phase::kWarming: return "WARMING";
+    case ServiceStatus::Phase::kTraining: return "TRAINING";
+    case ServiceStatus::Phase::kReady: return "READY";
+    case ServiceStatus::Phase::kDraining: return "DRAINING";
+  }
+  return "UNKNOWN";
+}
+
+pipeline::PipelineCounters ServiceStatus::counters() const {
+  pipeline::PipelineCounters sum;
+  for (const auto& partition : partitions) sum += partition.counters;
+  return sum;
+}
+
+pipeline::Readiness ServiceStatus::readiness() const {
+  pipeline::Readiness sum;
+  double progress = 0;
+  for (const auto& partition : partitions) {
+    const pipeline::Readiness& one = partition.readiness;
+    sum.warming += one.warming;
+    sum.waiting += one.waiting;
+    sum.provisional += one.provisional;
+    sum.ready += one.ready;
+    progress += one.warming_share * static_cast<double>(one.warming);
+  }
+  if (sum.warming > 0) sum.warming_share = progress / static_cast<double>(sum.warming);
+  return sum;
+}
+
+std::size_t ServiceStatus::num_series() const {
+  std::size_t sum = 0;
+  for (const auto& partition : partitions) sum += partition.num_series;
+  return sum;
+}
+
+std::int64_t ServiceStatus::lag() const {
+  std::int64_t sum = 0;
+  for (const auto& [partition, lag] : input.lag) sum += lag;
+  return sum;
+}
+
+std::string ServiceStatus::line() const {
+  const pipeline::Readiness series = readiness();
+  std::string text = fmt::format("{}: {} series ready", to_string(phase), series.ready);
+  if (series.provisional > 0) text += fmt::format(", {} provisional", series.provisional);
+  if (series.warming > 0) {
+    text += fmt::format(", {} warming {:.0f} %", series.warming, 100 * series.warming_share);
+  }
+  if (series.waiting > 0) text += fmt::format(", {} waiting for a model", series.waiting);
+  if (training.training) {
+    text += fmt::format("; training {} {:.0f} %", training.stage, 100 * training.share);
+  }
+  text += fmt::format("; lag {}; {:.0f} samples/s", lag(), samples_per_second);
+  if (!broker_trouble.empty()) text += "; " + broker_trouble;
+  if (!device_trouble.empty()) text += "; " + device_trouble;
+  return text;
+}
+
+std::string ServiceStatus::json() const {
+  const pipeline::PipelineCounters sums = counters();
+  nlohmann::json rejected = nlohmann::json::object();
+  for (std::size_t i = 0; i < kNumRejectReasons; ++i) {
+    if (input.rejected[i] == 0) continue;
+    rejected[std::string{to_string(static_cast<RejectReason>(i))}] = input.rejected[i];
+  }
+  nlohmann::json document{
+      {"phase", to_string(phase)},
+      {"line", line()},
+      {"uptime_seconds", uptime_seconds},
+      {"budget", budget},
+      {"series", num_series()},
+      {"readiness", to_json(readiness())},
+      {"input",
+       {{"records", input.records},
+        {"samples", input.samples},
+        {"bytes", input.bytes},
+        {"samples_per_second", samples_per_second},
+        {"lag", lag()},
+        {"at_end", input.at_end},
+        {"partitions_paused", input.paused},
+        {"rejected", rejected},
+        {"late", sums.late},
+        {"duplicates", sums.duplicates}}},
+      {"judged",
+       {{"windows", sums.windows_judged},
+        {"anomalous_rows", sums.anomalous_rows},
+        {"not_judged_filling", sums.rows_filling},
+        {"not_judged_missing", sums.rows_missing},
+        {"incidents_opened", sums.incidents_opened},
+        {"data_faults", sums.data_faults},
+        {"queued_windows", queued_windows}}},
+      {"training",
+       {{"running", training.training},
+        {"group", training.group},
+        {"stage", training.stage},
+        {"share", training.share},
+        {"runs", training.runs},
+        {"failures", training.failures}}},
+      {"trouble", {{"brokers", broker_trouble}, {"device", device_trouble}, {"last", last_error}}}};
+  document["models"] = nlohmann::json::array();
+  for (const ModelInfo& model : models) document["models"].push_back(to_json(model));
+  document["partitions"] = nlohmann::json::array();
+  for (const auto& partition : partitions) document["partitions"].push_back(to_json(partition));
+  return document.dump(2);
+}
+
+}  // namespace anomalyd::runtime
