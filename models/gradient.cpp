@@ -1,0 +1,228 @@
+#include "models/gradient.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randperm.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace anomalyd::models {
+namespace {
+
+constexpr std::int64_t kValidationWindows = 2048;
+constexpr double kTrimmedShare = 0.95;
+constexpr double kClip = 5;
+
+// Adam on stacked parameters.
+class Adam {
+ public:
+  Adam(std::vector<at::Tensor> parameters, double learning_rate)
+      : parameters_{std::move(parameters)}, learning_rate_{learning_rate} {
+    for (const at::Tensor& parameter : parameters_) {
+      first_.push_back(at::zeros_like(parameter));
+      second_.push_back(at::zeros_like(parameter));
+    }
+  }
+
+  // Takes one step along the gradients and clears them.
+  void step() {
+    constexpr double kBeta1 = 0.9;
+    constexpr double kBeta2 = 0.999;
+    const at::NoGradGuard no_grad;
+    const at::Tensor scale = clip_scale();
+    ++steps_;
+    const double correction1 = 1 - std::pow(kBeta1, steps_);
+    const double correction2 = 1 - std::pow(kBeta2, steps_);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const at::Tensor gradient = parameters_[i].grad() * scale;
+      first_[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);
+      second_[i].mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
+      const at::Tensor denominator = (second_[i] / correction2).sqrt_().add_(1e-8);
+      parameters_[i].addcdiv_(first_[i], denominator, -learning_rate_ / correction1);
+      parameters_[i].mutable_grad().zero_();
+    }
+  }
+
+ private:
+  // [slots, 1, 1]: below 1 where the gradient of a slot is longer than kClip.
+  at::Tensor clip_scale() const {
+    at::Tensor square = parameters_[0].grad().square().sum({1, 2});
+    for (std::size_t i = 1; i < parameters_.size(); ++i) {
+      square = square + parameters_[i].grad().square().sum({1, 2});
+    }
+    return (kClip / (square.sqrt() + 1e-6)).clamp_max(1).view({-1, 1, 1});
+  }
+
+  std::vector<at::Tensor> parameters_;
+  std::vector<at::Tensor> first_;
+  std::vector<at::Tensor> second_;
+  double learning_rate_;
+  double steps_ = 0;
+};
+
+// Keeps, slot by slot, the parameters with the lowest validation loss.
+class BestWeights {
+ public:
+  BestWeights(const std::vector<at::Tensor>& parameters, std::int64_t patience)
+      : patience_{patience} {
+    for (const at::Tensor& parameter : parameters) best_.push_back(parameter.detach().clone());
+    const std::int64_t slots = parameters[0].size(0);
+    loss_ = at::full({slots}, std::numeric_limits<double>::infinity(), at::kDouble);
+    stale_ = at::zeros_like(loss_, at::kLong);
+  }
+
+  // `loss` is [slots] double on the CPU. Returns whether any slot may still improve.
+  bool consider(const at::Tensor& loss, const std::vector<at::Tensor>& parameters) {
+    const at::NoGradGuard no_grad;
+    const at::Tensor improved = (loss < loss_).logical_and(stale_ < patience_);
+    loss_ = at::where(improved, loss, loss_);
+    stale_ = at::where(improved, at::zeros_like(stale_), stale_ + 1);
+    for (std::size_t i = 0; i < best_.size(); ++i) {
+      const at::Tensor take = improved.to(parameters[i].device()).view({-1, 1, 1});
+      best_[i] = at::where(take, parameters[i], best_[i]);
+    }
+    return (stale_ < patience_).any().item<bool>();
+  }
+  double mean_loss() const { return loss_.mean().item<double>(); }
+  std::vector<at::Tensor> take() && { return std::move(best_); }
+
+ private:
+  std::vector<at::Tensor> best_;
+  std::int64_t patience_;
+  at::Tensor loss_;
+  at::Tensor stale_;  // epochs since the last improvement
+};
+
+// Draws batches: each slot shuffles its own windows, and begins again when they are used up.
+class Batches {
+ public:
+  Batches(const TrainingRows& rows, std::int64_t window, const FitOptions& options)
+      : rows_{rows}, lags_{window_lags(window)} {
+    for (std::int64_t slot = 0; slot < rows.num_slots(); ++slot) {
+      const EndSplit split = split_in_time(rows, slot, window);
+      fit_.push_back(thin_out(split.fit, options.max_windows));
+      validation_.push_back(split.validation);
+      longest_ = std::max(longest_, fit_.back().size(0));
+      generators_.push_back(at::detail::createCPUGenerator(options.seed));
+    }
+    size_ = std::min(options.batch, longest_);
+  }
+
+  std::int64_t steps_per_epoch() const { return (longest_ + size_ - 1) / size_; }
+
+  void shuffle() {
+    for (std::size_t slot = 0; slot < fit_.size(); ++slot) {
+      const at::Tensor order =
+          at::randperm(fit_[slot].size(0), generators_[slot], at::TensorOptions{at::kLong});
+      fit_[slot] = fit_[slot].index_select(0, order);
+    }
+  }
+  TrainingBatch at_step(std::int64_t step) const {
+    std::vector<at::Tensor> ends;
+    const at::Tensor places = at::arange(step * size_, (step + 1) * size_, at::kLong);
+    for (const at::Tensor& slot : fit_) {
+      ends.push_back(slot.index_select(0, places.remainder(slot.size(0))));
+    }
+    return windows_at(ends);
+  }
+  TrainingBatch validation() const {
+    std::int64_t count = 0;
+    for (const at::Tensor& slot : validation_) count = std::max(count, slot.size(0));
+    count = std::min(count, kValidationWindows);
+    std::vector<at::Tensor> ends;  // evenly spaced; repeated where a slot has fewer
+    for (const at::Tensor& slot : validation_) {
+      const at::Tensor places = (at::arange(count, at::kLong) * slot.size(0)).floor_divide(count);
+      ends.push_back(slot.index_select(0, places));
+    }
+    return windows_at(ends);
+  }
+
+ private:
+  TrainingBatch windows_at(const std::vector<at::Tensor>& ends) const {
+    const at::Tensor index = at::stack(ends).to(rows_.values.device());
+    TrainingBatch batch;
+    batch.windows = gather(rows_.values, index, lags_);
+    if (rows_.observed.defined()) batch.observed = gather(rows_.observed, index, lags_);
+    return batch;
+  }
+
+  const TrainingRows& rows_;
+  std::vector<std::int64_t> lags_;
+  std::vector<at::Tensor> fit_;  // window ends, per slot
+  std::vector<at::Tensor> validation_;
+  std::vector<at::Generator> generators_;
+  std::int64_t longest_ = 0;
+  std::int64_t size_ = 0;
+};
+
+at::Tensor validation_loss(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
+                           const TrainingBatch& batch) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor sorted = std::get<0>(loss(parameters, batch).sort(1));
+  const auto kept =
+      static_cast<std::int64_t>(std::ceil(kTrimmedShare * static_cast<double>(sorted.size(1))));
+  return sorted.narrow(1, 0, kept).mean(1).to(at::kCPU, at::kDouble);
+}
+
+}  // namespace
+
+Result<Fitted> minimise(const WindowLoss& loss, std::vector<at::Tensor> parameters,
+                        const TrainingRows& rows, std::int64_t window, const FitRun& run) {
+  const at::AutoGradMode with_grad{true};
+  for (at::Tensor& parameter : parameters) parameter.set_requires_grad(true);
+  Batches batches{rows, window, run.options};
+  Adam adam{parameters, run.options.learning_rate};
+  BestWeights best{parameters, run.options.patience};
+  at::Generator noise = at::detail::createCPUGenerator(run.options.seed + 1);
+  const TrainingBatch held_out = batches.validation();
+  const std::int64_t steps = batches.steps_per_epoch();
+
+  int epoch = 0;
+  for (bool improving = true; improving && epoch < run.options.epochs; ++epoch) {
+    batches.shuffle();
+    for (std::int64_t step = 0; step < steps; ++step) {
+      if (run.stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
+      TrainingBatch batch = batches.at_step(step);
+      batch.epoch = epoch + static_cast<double>(step) / static_cast<double>(steps);
+      batch.noise = &noise;
+      loss(parameters, batch).mean(1).sum().backward();
+      adam.step();
+    }
+    improving = best.consider(validation_loss(loss, parameters, held_out), parameters);
+    run.progress((epoch + 1.0) / static_cast<double>(run.options.epochs), best.mean_loss());
+  }
+  return Fitted{std::move(best).take(), epoch};
+}
+
+at::Tensor masked_square_error(const at::Tensor& output, const TrainingBatch& batch) {
+  const at::Tensor square = (batch.windows - output).square();
+  if (!batch.observed.defined()) return square.mean(2);
+  return (square * batch.observed).sum(2) / batch.observed.sum(2).clamp_min(1);
+}
+
+std::vector<at::Tensor> starting_weights(const std::vector<std::int64_t>& widths,
+                                         const TrainingRows& rows, std::uint64_t seed) {
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  std::vector<at::Tensor> weights;
+  for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
+    const double bound = 1 / std::sqrt(static_cast<double>(widths[i]));
+    for (const std::int64_t inputs : {widths[i], std::int64_t{1}}) {
+      at::Tensor one =
+          at::rand({1, inputs, widths[i + 1]}, generator, at::TensorOptions{at::kFloat});
+      one = (one * 2 - 1) * bound;
+      weights.push_back(one.expand({rows.num_slots(), -1, -1}).to(rows.values.device()).clone());
+    }
+  }
+  return weights;
+}
+
+}  // namespace anomalyd::models

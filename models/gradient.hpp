@@ -1,0 +1,48 @@
+#pragma once
+// Private to models/: includes torch.
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+#include "daemon/core/result.hpp"
+#include "models/member.hpp"
+
+namespace anomalyd::models {
+
+/// Windows of every slot at once, and where training stands.
+struct TrainingBatch {
+  at::Tensor windows;              ///< [slots, n, inputs]
+  at::Tensor observed;             ///< The same shape, 1 or 0; undefined when nothing is missing.
+  double epoch = 0;                ///< With fraction; what warm-ups follow.
+  at::Generator* noise = nullptr;  ///< For sampling; null while validating.
+};
+
+/// The loss of each window, [slots, n], of a network with parameters [slots, ...].
+using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& parameters,
+                                            const TrainingBatch& batch)>;
+
+/// Minimises `loss` over `parameters`, all slots in the same products.
+///
+/// Adam (Kingma and Ba 2015) with the gradient of each slot clipped by itself; every slot keeps
+/// the weights of its best epoch on the last quarter of its rows and stops counting when it has
+/// not improved for `patience` epochs. A slot ends as it would alone: each draws from a generator
+/// of its own with the same seed. The statistic is the mean of the lowest 95 % of window losses,
+/// so that anomalies among the validation rows do not decide.
+/// Errors: kCancelled.
+[[nodiscard]] Result<Fitted> minimise(const WindowLoss& loss, std::vector<at::Tensor> parameters,
+                                      const TrainingRows& rows, std::int64_t window,
+                                      const FitRun& run);
+
+/// Mean squared error of each window over its observed cells.
+[[nodiscard]] at::Tensor masked_square_error(const at::Tensor& output, const TrainingBatch& batch);
+
+/// Starting weights of fully connected layers with these widths: weight and bias of each in turn,
+/// uniform in +-1/sqrt(inputs), the same in every slot.
+[[nodiscard]] std::vector<at::Tensor> starting_weights(const std::vector<std::int64_t>& widths,
+                                                       const TrainingRows& rows,
+                                                       std::uint64_t seed);
+
+}  // namespace anomalyd::models

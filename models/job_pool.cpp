@@ -1,0 +1,69 @@
+#include "models/job_pool.hpp"
+
+#include <utility>
+
+namespace anomalyd::models {
+
+JobPool::JobPool(std::size_t threads, const std::function<void()>& prepare) {
+  for (std::size_t i = 1; i < threads; ++i) {
+    workers_.emplace_back([this, prepare] { work(prepare); });
+  }
+}
+
+JobPool::~JobPool() {
+  {
+    const std::scoped_lock lock{mutex_};
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void JobPool::run(std::size_t count, const std::function<void(std::size_t)>& job) {
+  const bool share = count > 1 && !workers_.empty();
+  {
+    const std::scoped_lock lock{mutex_};
+    job_ = &job;
+    count_ = count;
+    next_ = 0;
+    if (share) {
+      working_ = workers_.size();
+      ++round_;
+    }
+  }
+  if (share) wake_.notify_all();
+  take_jobs();
+
+  std::unique_lock lock{mutex_};
+  idle_.wait(lock, [this] { return working_ == 0; });
+  if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+}
+
+void JobPool::work(const std::function<void()>& prepare) {
+  prepare();
+  std::size_t seen = 0;
+  std::unique_lock lock{mutex_};
+  for (;;) {
+    wake_.wait(lock, [&] { return stopping_ || round_ != seen; });
+    if (stopping_) return;
+    seen = round_;
+    lock.unlock();
+    take_jobs();
+    lock.lock();
+    if (--working_ == 0) idle_.notify_one();
+  }
+}
+
+void JobPool::take_jobs() noexcept {
+  for (std::size_t i = next_++; i < count_; i = next_++) {
+    try {
+      (*job_)(i);
+    } catch (...) {
+      const std::scoped_lock lock{mutex_};
+      if (!failure_) failure_ = std::current_exception();
+      next_ = count_;
+    }
+  }
+}
+
+}  // namespace anomalyd::models

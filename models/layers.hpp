@@ -1,0 +1,50 @@
+#pragma once
+// Private to models/: includes torch.
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace anomalyd::models {
+
+/// Which slot's weights each window of a product uses.
+///
+/// Weights are stacked, [slots, ...]. Windows that all share one slot come as [n, in] and take one
+/// plain product; windows of g slots come as [g, n, in] and take one batched product.
+class SlotChoice {
+ public:
+  /// All windows use `slot`.
+  explicit SlotChoice(std::int64_t slot) : slot_{slot} {}
+  /// Row i of the first dimension of the windows uses slot `slots[i]` (int64, on the device).
+  explicit SlotChoice(at::Tensor slots) : slots_{std::move(slots)} {}
+
+  /// The chosen weights: [...] for one slot, [g, ...] for several.
+  [[nodiscard]] at::Tensor of(const at::Tensor& stacked) const;
+
+ private:
+  std::int64_t slot_ = 0;
+  at::Tensor slots_;
+};
+
+/// y = x W + b, then max(y, 0) if `relu`. Every network here is a list of these.
+struct Layer {
+  at::Tensor weight;  ///< [slots, in, out]
+  at::Tensor bias;    ///< [slots, 1, out]
+  bool relu = false;
+};
+
+/// The output of the last layer: [n, out], or [g, n, out].
+[[nodiscard]] at::Tensor forward(const std::vector<Layer>& layers, const at::Tensor& inputs,
+                                 const SlotChoice& choice);
+
+/// The same over all slots at once, [slots, n, in] -> [slots, n, out]: what training needs.
+[[nodiscard]] at::Tensor forward(const std::vector<Layer>& layers, const at::Tensor& inputs);
+
+/// `observed` minus the output of the last layer, fused into its product: the output itself is
+/// never written.
+[[nodiscard]] at::Tensor residual(const std::vector<Layer>& layers, const at::Tensor& inputs,
+                                  const at::Tensor& observed, const SlotChoice& choice);
+
+}  // namespace anomalyd::models

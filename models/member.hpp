@@ -1,0 +1,101 @@
+#pragma once
+// Private to models/: includes torch.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/core/result.hpp"
+#include "models/layers.hpp"
+#include "models/member_options.hpp"
+#include "models/training_rows.hpp"
+
+namespace anomalyd::models {
+
+/// What the weights of every member depend on beside its own options.
+struct ModelShape {
+  std::int64_t slots;
+  std::int64_t channels;
+};
+
+/// One weight tensor of a member, as a checkpoint must have it.
+struct WeightShape {
+  std::string name;
+  std::vector<std::int64_t> sizes;  ///< The first one is the number of slots.
+};
+
+/// How iterative kinds train. Closed forms use `max_windows` at most.
+struct FitOptions {
+  std::int64_t epochs;
+  std::int64_t patience;
+  std::int64_t batch;
+  std::int64_t max_windows;
+  double learning_rate;
+  std::uint64_t seed;
+};
+
+/// One fit under way: how, whom to tell, when to give up.
+struct FitRun {
+  FitOptions options;
+  std::function<void(double share, double loss)> progress;  ///< Share of this fit, 0..1.
+  std::stop_token stop;
+};
+
+/// A fitted member before its weights are adopted.
+struct Fitted {
+  std::vector<at::Tensor> weights;  ///< In the order of Member::shapes().
+  int epochs = 0;                   ///< 0 for closed forms.
+};
+
+/// One way of expecting the newest row of a window, with weights for every slot.
+///
+/// A kind of member is one file: it names its options and weights, fits them, and turns them into
+/// layers; scoring is the same for all. A kind that is not a chain of layers (a memory of windows,
+/// a convolution) overrides the two residual functions instead. See registry.hpp for the list.
+///
+/// Threads  after adopt(), residuals are computed on several threads at once.
+class Member {
+ public:
+  virtual ~Member() = default;
+  [[nodiscard]] virtual std::string_view kind() const = 0;
+  /// As trained: windows and lags may be smaller than asked for when rows were few.
+  [[nodiscard]] virtual MemberOptions options() const = 0;
+  /// The rows it reads, as distances from the newest row; oldest first.
+  [[nodiscard]] virtual std::vector<std::int64_t> lags() const = 0;
+  [[nodiscard]] virtual std::vector<WeightShape> shapes(const ModelShape& shape) const = 0;
+  /// Fits all slots. Errors: kCancelled.
+  [[nodiscard]] virtual Result<Fitted> fit(const TrainingRows& rows, const FitRun& run) = 0;
+
+  /// Takes weights of the shapes above and makes the member ready to score on their device.
+  void adopt(std::vector<at::Tensor> weights);
+  [[nodiscard]] const std::vector<at::Tensor>& weights() const noexcept { return weights_; }
+  [[nodiscard]] std::size_t num_parameters() const;
+
+  /// Observed minus expected newest row. `inputs` is [..., lags x channels], `newest` and the
+  /// result are [..., channels]; see SlotChoice for the leading dimensions.
+  [[nodiscard]] virtual at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
+                                             const SlotChoice& choice) const;
+  /// Observed minus expected for the whole window, of the shape of `inputs`. Only if
+  /// `reconstructs()`.
+  [[nodiscard]] virtual at::Tensor window_residuals(const at::Tensor& inputs,
+                                                    const SlotChoice& choice) const;
+  [[nodiscard]] virtual bool reconstructs() const { return !window_.empty(); }
+
+ protected:
+  /// Layers from the inputs to the newest row.
+  [[nodiscard]] virtual std::vector<Layer> newest_layers() const = 0;
+  /// Layers from the inputs to the inputs; none for a member that only predicts.
+  [[nodiscard]] virtual std::vector<Layer> window_layers() const { return {}; }
+
+ private:
+  std::vector<at::Tensor> weights_;
+  std::vector<Layer> newest_;
+  std::vector<Layer> window_;
+};
+
+}  // namespace anomalyd::models

@@ -1,0 +1,122 @@
+#include "models/plan.hpp"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+#include <string_view>
+
+namespace anomalyd::models {
+namespace {
+
+using Options = TorchModelFactory::Options;
+
+struct Alias {
+  std::string_view name;
+  std::string_view members;
+};
+// The best of the members without memory that were measured: short and dilated lags of all
+// channels, own lags, and the linear autoencoder.
+constexpr Alias kAliases[] = {
+    {"auto", "var4+vard+ar16+pca"},
+    {"predictor", "var4+vard+ar16"},
+};
+
+MemberSpec predictor(std::string name, std::vector<double> lags, bool own, double ridge) {
+  std::ranges::reverse(lags);  // oldest first
+  return {std::move(name),
+          "predictor",
+          {{"lags", std::move(lags)}, {"own", {own ? 1.0 : 0.0}}, {"ridge", {ridge}}}};
+}
+
+MemberSpec dense(const std::string& kind, const Options& options, std::size_t channels) {
+  const std::size_t latent =
+      channels == 1 ? std::min<std::size_t>(options.latent, 8) : options.latent;
+  return {kind,
+          kind,
+          {{"window", {static_cast<double>(options.window)}},
+           {"hidden", {options.hidden.begin(), options.hidden.end()}},
+           {"latent", {static_cast<double>(latent)}}}};
+}
+
+Result<MemberSpec> member(const std::string& name, const Options& options, std::size_t channels) {
+  if (name == "var4") return predictor(name, {1, 2, 3, 4}, false, 1e-3);
+  if (name == "vard") {
+    return predictor(name, {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64}, false, 1e-2);
+  }
+  if (name == "ar16") {
+    return predictor(name, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, true, 1e-3);
+  }
+  if (name == "pca") {
+    return MemberSpec{name,
+                      name,
+                      {{"window", {static_cast<double>(options.window)}},
+                       {"variance", {options.variance}},
+                       {"rank", {0.0}}}};
+  }
+  if (name == "dense_ae" || name == "vae") return dense(name, options, channels);
+  return fail(ErrorKind::kInvalid, "model.kind: found '" + name +
+                                       "'; expected auto, pca, dense_ae, vae, predictor, var4, "
+                                       "vard or ar16, or several joined by '+'");
+}
+
+std::vector<std::string> split_names(std::string_view kind) {
+  for (const Alias& alias : kAliases) {
+    if (kind == alias.name) return split_names(alias.members);
+  }
+  const auto plus = kind.find('+');
+  if (plus == std::string_view::npos) return {std::string{kind}};
+  std::vector<std::string> names = split_names(kind.substr(0, plus));
+  for (std::string& name : split_names(kind.substr(plus + 1))) names.push_back(std::move(name));
+  return names;
+}
+
+}  // namespace
+
+Result<std::vector<MemberSpec>> plan_members(const Options& options, std::size_t channels) {
+  std::vector<MemberSpec> members;
+  std::set<std::string> seen;
+  for (const std::string& name : split_names(options.kind)) {
+    if (!seen.insert(name).second) {
+      return fail(ErrorKind::kInvalid,
+                  "model.kind: found '" + name + "' twice; expected each member once");
+    }
+    auto spec = member(name, options, channels);
+    if (!spec) return Failure{std::move(spec.error())};
+    members.push_back(std::move(*spec));
+  }
+  return members;
+}
+
+Status check_options(const Options& options) {
+  struct Bound {
+    std::string_view name;
+    double value;
+    Range range;
+  };
+  std::vector<Bound> bounds{
+      {"window", static_cast<double>(options.window), {8, 1024}},
+      {"variance", options.variance, {0.5, 0.999}},
+      {"hidden layers", static_cast<double>(options.hidden.size()), {1, 8}},
+      {"latent", static_cast<double>(options.latent), {1, 1024}},
+      {"epochs", static_cast<double>(options.epochs), {1, 10'000}},
+      {"patience", static_cast<double>(options.patience), {1, 1000}},
+      {"batch", static_cast<double>(options.batch), {16, 65'536}},
+      {"max_windows", static_cast<double>(options.max_windows), {64, 1e6}},
+      {"learning_rate", options.learning_rate, {1e-6, 0.1}},
+      {"threads", static_cast<double>(options.threads), {0, 256}},
+  };
+  for (const std::size_t width : options.hidden) {
+    bounds.push_back({"hidden", static_cast<double>(width), {1, 8192}});
+  }
+  for (const Bound& bound : bounds) {
+    if (bound.value >= bound.range.low && bound.value <= bound.range.high) continue;
+    std::ostringstream text;
+    text << "model." << bound.name << ": found " << bound.value << "; expected " << bound.range.low
+         << ".." << bound.range.high;
+    return fail(ErrorKind::kInvalid, text.str());
+  }
+  const auto members = plan_members(options, 1);
+  return members ? Status{} : Failure{members.error()};
+}
+
+}  // namespace anomalyd::models

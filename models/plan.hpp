@@ -1,0 +1,18 @@
+#pragma once
+
+#include <vector>
+
+#include "models/member_options.hpp"
+#include "models/torch_models.hpp"
+
+namespace anomalyd::models {
+
+/// The members that `options.kind` names, ready to be trained on rows of `channels` columns.
+/// Errors: kInvalid (an unknown name, or the same member twice).
+[[nodiscard]] Result<std::vector<MemberSpec>> plan_members(
+    const TorchModelFactory::Options& options, std::size_t channels);
+
+/// Checks every range that the Options state. Errors: kInvalid, naming the first one outside.
+[[nodiscard]] Status check_options(const TorchModelFactory::Options& options);
+
+}  // namespace anomalyd::models

@@ -1,0 +1,271 @@
+#include "models/torch_models.hpp"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "daemon/core/time.hpp"
+#include "models/checkpoint.hpp"
+#include "models/device.hpp"
+#include "models/plan.hpp"
+#include "models/registry.hpp"
+#include "models/torch_scorer.hpp"
+
+namespace anomalyd::models {
+namespace {
+
+using Options = TorchModelFactory::Options;
+
+constexpr std::size_t kMinRows = 16;
+constexpr std::size_t kMaxStackedSeries = 64;    // above, `auto` pools
+constexpr std::size_t kMinWindowsOfOwnSlot = 4;  // a series with fewer uses the pooled slot
+constexpr std::int64_t kReportedWindows = 4096;  // that the losses of a report are taken from
+
+Status check(const TrainingSet& set) {
+  const std::size_t channels = set.channels.size();
+  if (channels == 0) {
+    return fail(ErrorKind::kInvalid, "training set: found no channels; expected at least 1");
+  }
+  std::size_t longest = 0;
+  for (const auto& series : set.series) {
+    if (series.rows.size() % channels != 0) {
+      return fail(ErrorKind::kInvalid,
+                  "series '" + series.id + "': found " + std::to_string(series.rows.size()) +
+                      " values; expected a multiple of " + std::to_string(channels) + " channels");
+    }
+    longest = std::max(longest, series.rows.size() / channels);
+  }
+  if (longest < kMinRows) {
+    return fail(ErrorKind::kInvalid, "training set: found " + std::to_string(longest) +
+                                         " rows in the longest series; expected at least " +
+                                         std::to_string(kMinRows));
+  }
+  return {};
+}
+
+// The series that get weights of their own. One series alone is what the pooled slot learns.
+std::vector<std::size_t> own_slots(const TrainingSet& set, const Options& options) {
+  const bool pooled = options.scope == ModelScope::kPooled ||
+                      (options.scope == ModelScope::kAuto && set.series.size() > kMaxStackedSeries);
+  std::vector<std::size_t> result;
+  if (pooled || set.series.size() < 2) return result;
+  const std::size_t cells = kMinWindowsOfOwnSlot * options.window * set.channels.size();
+  for (std::size_t i = 0; i < set.series.size(); ++i) {
+    if (set.series[i].rows.size() >= cells) result.push_back(i);
+  }
+  return result;
+}
+
+// Mean squared residual of the newest row, over observed cells: what reports compare kinds by.
+double newest_row_loss(const Member& member, const TrainingRows& rows, std::int64_t slot,
+                       const at::Tensor& window_ends) {
+  const at::Tensor ends = thin_out(window_ends, kReportedWindows).to(rows.values.device());
+  if (ends.size(0) == 0) return std::numeric_limits<double>::quiet_NaN();
+  const at::Tensor newest = rows.values.index_select(0, ends);
+  const at::Tensor inputs = gather(rows.values, ends, member.lags());
+  const at::Tensor square = member.residuals(inputs, newest, SlotChoice{slot}).square();
+  if (!rows.observed.defined()) return square.mean().item<double>();
+  const at::Tensor observed = rows.observed.index_select(0, ends);
+  return ((square * observed).sum() / observed.sum().clamp_min(1)).item<double>();
+}
+
+// Losses of the pooled slot, or the means over series that have weights of their own.
+TrainingReport::Member report_of(const NamedMember& entry, const TrainingRows& rows, int epochs) {
+  const std::int64_t context = entry.member->lags().front() + 1;
+  const std::int64_t first = rows.num_slots() > 1 ? 1 : 0;
+  TrainingReport::Member report{entry.name, entry.member->num_parameters(), 0, 0, epochs};
+  for (std::int64_t slot = first; slot < rows.num_slots(); ++slot) {
+    const bool closed_form = epochs == 0;
+    const EndSplit split = split_in_time(rows, slot, context);
+    const double weight = 1.0 / static_cast<double>(rows.num_slots() - first);
+    report.fit_loss +=
+        weight * newest_row_loss(*entry.member, rows, slot,
+                                 closed_form ? rows.window_ends(slot, context) : split.fit);
+    report.validation_loss +=
+        closed_form ? std::numeric_limits<double>::quiet_NaN()
+                    : weight * newest_row_loss(*entry.member, rows, slot, split.validation);
+  }
+  return report;
+}
+
+FitRun make_run(const Options& options, std::stop_token stop) {
+  return {{.epochs = static_cast<std::int64_t>(options.epochs),
+           .patience = static_cast<std::int64_t>(options.patience),
+           .batch = static_cast<std::int64_t>(options.batch),
+           .max_windows = static_cast<std::int64_t>(options.max_windows),
+           .learning_rate = options.learning_rate,
+           .seed = options.seed},
+          {},
+          std::move(stop)};
+}
+
+// Fits the planned members one after the other.
+Result<std::vector<NamedMember>> fit_all(const std::vector<MemberSpec>& plan,
+                                         const TrainingRows& rows, FitRun run,
+                                         const ProgressFn& progress, TrainingReport& report) {
+  std::vector<NamedMember> members;
+  for (const MemberSpec& spec : plan) {
+    auto member = make_member(spec);
+    if (!member) return Failure{std::move(member.error())};
+    run.progress = [&](double share, double loss) {
+      const double done = static_cast<double>(members.size()) + share;
+      if (progress) progress({spec.name, done / static_cast<double>(plan.size()), loss});
+    };
+    run.progress(0, std::numeric_limits<double>::quiet_NaN());
+    auto fitted = (*member)->fit(rows, run);
+    if (!fitted) return Failure{std::move(fitted.error())};
+    (*member)->adopt(std::move(fitted->weights));
+    members.push_back({spec.name, std::move(*member)});
+    report.members.push_back(report_of(members.back(), rows, fitted->epochs));
+  }
+  if (progress) progress({plan.back().name, 1, std::numeric_limits<double>::quiet_NaN()});
+  return members;
+}
+
+// Copies the weights of one member out of a checkpoint after comparing every shape with what its
+// kind and options ask for.
+Result<std::vector<at::Tensor>> read_weights(const StoredMember& stored, const Member& member,
+                                             const ModelShape& shape) {
+  const std::vector<WeightShape> expected = member.shapes(shape);
+  const auto describe = [](const std::vector<std::int64_t>& sizes) {
+    std::string text;
+    for (const std::int64_t size : sizes) text += (text.empty() ? "" : "x") + std::to_string(size);
+    return text;
+  };
+  if (stored.weights.size() != expected.size()) {
+    return fail(ErrorKind::kIncompatible, "member '" + stored.spec.name + "': found " +
+                                              std::to_string(stored.weights.size()) +
+                                              " weights; expected " +
+                                              std::to_string(expected.size()));
+  }
+  std::vector<at::Tensor> weights;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const StoredWeight& weight = stored.weights[i];
+    if (weight.name != expected[i].name || weight.sizes != expected[i].sizes) {
+      return fail(ErrorKind::kIncompatible,
+                  "member '" + stored.spec.name + "': found weight '" + weight.name +
+                      "' of shape " + describe(weight.sizes) + "; expected '" + expected[i].name +
+                      "' of shape " + describe(expected[i].sizes));
+    }
+    weights.push_back(at::empty(weight.sizes, at::kFloat));
+    std::memcpy(weights.back().data_ptr(), weight.bytes.data(), weight.bytes.size());
+  }
+  return weights;
+}
+
+Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
+  const ModelShape shape{static_cast<std::int64_t>(checkpoint.slots.size()) + 1,
+                         static_cast<std::int64_t>(checkpoint.channels.size())};
+  std::vector<NamedMember> members;
+  for (const StoredMember& stored : checkpoint.members) {
+    auto member = make_member(stored.spec);
+    if (!member) return fail(ErrorKind::kIncompatible, std::move(member.error().message));
+    auto weights = read_weights(stored, **member, shape);
+    if (!weights) return Failure{std::move(weights.error())};
+    (*member)->adopt(std::move(*weights));
+    members.push_back({stored.spec.name, std::move(*member)});
+  }
+  return members;
+}
+
+// The scorers of this process all come from this factory.
+TorchScorer* as_torch(Scorer& scorer) { return dynamic_cast<TorchScorer*>(&scorer); }
+
+Failure not_ours() {
+  return fail(ErrorKind::kInvalid, "scorer: found one of another factory; expected LibTorch's");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TorchModelFactory>> TorchModelFactory::create(Options options) {
+  if (const Status ok = check_options(options); !ok) return Failure{ok.error()};
+  auto device = pick_device(options.device);
+  if (!device) return Failure{std::move(device.error())};
+  options.device = std::move(*device);
+  options.threads = resolve_threads(options.threads);
+  return std::unique_ptr<TorchModelFactory>{new TorchModelFactory{std::move(options)}};
+}
+
+Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
+                                                         const ProgressFn& progress,
+                                                         std::stop_token stop,
+                                                         TrainingReport& report) {
+  if (const Status ok = check(set); !ok) return Failure{ok.error()};
+  const auto plan = plan_members(options_, set.channels.size());
+  if (!plan) return Failure{plan.error()};
+  return without_exceptions([&]() -> Result<std::unique_ptr<Scorer>> {
+    const at::NoGradGuard no_grad;
+    at::set_num_threads(static_cast<int>(options_.threads));
+    const MonotonicTime start = system_clock().monotonic();
+    const std::vector<std::size_t> own = own_slots(set, options_);
+    const TrainingRows rows = make_training_rows(set, own, options_.device);
+    report = {};
+    report.windows = static_cast<std::size_t>(rows.values.size(0));
+    auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
+    if (!members) return Failure{std::move(members.error())};
+
+    ModelInfo info;
+    info.channels = set.channels;
+    info.device = options_.device;
+    for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
+    auto scorer =
+        std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
+    report.seconds = std::chrono::duration<double>(system_clock().monotonic() - start).count();
+    return scorer;
+  });
+}
+
+Status TorchModelFactory::save(const Scorer& scorer, const CheckpointExtras& extras,
+                               const std::filesystem::path& path) {
+  const auto* ours = dynamic_cast<const TorchScorer*>(&scorer);
+  if (ours == nullptr) return not_ours();
+  return without_exceptions([&]() -> Status {
+    std::vector<at::Tensor> storage;
+    Checkpoint checkpoint = ours->to_checkpoint(storage);
+    checkpoint.extras = extras;
+    return write_atomically(path, encode(checkpoint));
+  });
+}
+
+Result<LoadedModel> TorchModelFactory::load(const std::filesystem::path& path) {
+  return without_exceptions([&]() -> Result<LoadedModel> {
+    const auto bytes = read_file(path);
+    if (!bytes) return Failure{bytes.error()};
+    auto checkpoint = decode(*bytes);
+    if (!checkpoint) return fail(std::move(checkpoint.error()), path.string());
+    const at::NoGradGuard no_grad;
+    auto members = read_members(*checkpoint);
+    if (!members) return fail(std::move(members.error()), path.string());
+
+    ModelInfo info;
+    info.channels = std::move(checkpoint->channels);
+    info.slots = std::move(checkpoint->slots);
+    info.device = options_.device;
+    auto scorer =
+        std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
+    return LoadedModel{std::move(scorer), std::move(checkpoint->extras)};
+  });
+}
+
+Result<Reconstruction> reconstruct(Scorer& scorer, const Batch& batch, std::size_t member) {
+  TorchScorer* ours = as_torch(scorer);
+  if (ours == nullptr) return not_ours();
+  auto expected = ours->reconstruct(batch, member);
+  if (!expected) return Failure{std::move(expected.error())};
+  return Reconstruction{ours->window(member), std::move(*expected)};
+}
+
+Result<std::vector<float>> reconstruction_errors(Scorer& scorer, const Batch& batch,
+                                                 std::size_t member) {
+  TorchScorer* ours = as_torch(scorer);
+  if (ours == nullptr) return not_ours();
+  return ours->errors(batch, member);
+}
+
+}  // namespace anomalyd::models

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/core/model.hpp"
+#include "daemon/core/result.hpp"
+
+namespace anomalyd::models {
+
+/// Which series share weights.
+enum class ModelScope : std::uint8_t {
+  kAuto,       ///< kPerSeries for up to 64 series, for those with enough rows; kPooled beyond.
+  kPooled,     ///< One model for all series of the group.
+  kPerSeries,  ///< Each series with enough rows has weights of its own; others use the pooled ones.
+};
+
+/// Trains and scores models with LibTorch.
+///
+/// Rows of a training set become members' weights: one pooled slot, and one slot per series where
+/// the scope says so. All slots of a member have one shape and are stacked, so windows of many
+/// series are scored by one batched product.
+///
+/// Threads  as ModelFactory says. Scoring uses `threads` threads, its caller's included; training
+///          uses as many of LibTorch's own.
+class TorchModelFactory final : public ModelFactory {
+ public:
+  struct Options {
+    /// auto (var4+vard+ar16+pca), pca, dense_ae, vae, predictor (var4+vard+ar16), or any of these
+    /// names joined by '+' for an ensemble.
+    std::string kind = "auto";
+    ModelScope scope = ModelScope::kAuto;
+    std::size_t window = 32;                      ///< Rows, 8..1024. Short series get less.
+    double variance = 0.90;                       ///< Of pca's components, 0.5..0.999.
+    std::vector<std::size_t> hidden = {128, 64};  ///< Widths to the code, 1..8 of 1..8192.
+    std::size_t latent = 16;           ///< Width of the code, 1..1024; 8 at most for 1 channel.
+    std::size_t epochs = 40;           ///< At most, 1..10000.
+    std::size_t patience = 6;          ///< Epochs without improvement, 1..1000.
+    std::size_t batch = 512;           ///< Windows per step and slot, 16..65536.
+    std::size_t max_windows = 20'000;  ///< Windows to learn from per slot, 64..10^6.
+    double learning_rate = 1e-3;       ///< Of Adam, 1e-6..0.1.
+    std::uint64_t seed = 1;            ///< Same seed and rows, same weights (on a CPU).
+    std::string device = "auto";       ///< auto, cpu, cuda or cuda:N.
+    std::size_t threads = 0;           ///< 0..256; 0 is half of the cores.
+  };
+
+  /// Errors: kInvalid, naming the first option out of range, or the device that is not there.
+  [[nodiscard]] static Result<std::unique_ptr<TorchModelFactory>> create(Options options);
+
+  [[nodiscard]] Result<std::unique_ptr<Scorer>> train(const TrainingSet& set,
+                                                      const ProgressFn& progress,
+                                                      std::stop_token stop,
+                                                      TrainingReport& report) override;
+  [[nodiscard]] Status save(const Scorer& scorer, const CheckpointExtras& extras,
+                            const std::filesystem::path& path) override;
+  [[nodiscard]] Result<LoadedModel> load(const std::filesystem::path& path) override;
+
+ private:
+  explicit TorchModelFactory(Options options) : options_{std::move(options)} {}
+
+  Options options_;  // device and threads resolved
+};
+
+/// Windows as an autoencoder member sees them.
+struct Reconstruction {
+  std::size_t window = 0;  ///< Rows, at most the model's context.
+  std::vector<float>
+      expected;  ///< [windows x window x channels], in scaled units, oldest row first.
+};
+
+/// Reconstructs whole windows with member `member` of `scorer`: evidence for alerts, gap filling.
+/// Errors: as Scorer::score; kInvalid when the member only predicts the newest row.
+[[nodiscard]] Result<Reconstruction> reconstruct(Scorer& scorer, const Batch& batch,
+                                                 std::size_t member);
+
+/// The mean squared reconstruction error of whole windows, [windows], without bringing the
+/// reconstruction itself back from the device. Errors: as `reconstruct`.
+[[nodiscard]] Result<std::vector<float>> reconstruction_errors(Scorer& scorer, const Batch& batch,
+                                                               std::size_t member);
+
+}  // namespace anomalyd::models

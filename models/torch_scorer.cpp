@@ -1,0 +1,196 @@
+#include "models/torch_scorer.hpp"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "models/device.hpp"
+
+namespace anomalyd::models {
+namespace {
+
+// On a CPU a batch should be shared by all threads; an accelerator takes all it can get.
+constexpr std::size_t kSmallestBlock = 64;
+constexpr std::size_t kLargestBlock = 512;
+constexpr std::size_t kAcceleratorBlock = std::size_t{1} << 16;
+
+std::string kind_of(const std::vector<NamedMember>& members) {
+  const std::string_view first = members.front().member->kind();
+  const bool same = std::ranges::all_of(
+      members, [&](const NamedMember& entry) { return entry.member->kind() == first; });
+  return same ? std::string{first} : "ensemble";
+}
+
+// The products of a job run on one thread; jobs share the cores among them.
+void use_one_thread() {
+  if (at::get_num_threads() != 1) at::set_num_threads(1);
+}
+
+}  // namespace
+
+TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::size_t threads)
+    : info_{std::move(info)}, members_{std::move(members)}, threads_{threads} {
+  info_.kind = kind_of(members_);
+  for (const NamedMember& entry : members_) {
+    const std::vector<std::int64_t> lags = entry.member->lags();
+    info_.context = std::max(info_.context, static_cast<std::size_t>(lags.front()) + 1);
+    if (is_run(lags)) num_recent_ = std::max(num_recent_, lags.front() + 1);
+    info_.members.push_back(entry.name);
+  }
+  place();
+  std::vector<at::Tensor> storage;
+  info_.version = content_version(to_checkpoint(storage));
+}
+
+void TorchScorer::place() {
+  const at::Device device{info_.device};
+  for (const NamedMember& entry : members_) {
+    std::vector<at::Tensor> weights = entry.member->weights();
+    for (at::Tensor& weight : weights) weight = weight.to(device).contiguous();
+    entry.member->adopt(std::move(weights));
+  }
+  pool_ = std::make_unique<JobPool>(device.is_cpu() ? threads_ : 1, use_one_thread);
+}
+
+Status TorchScorer::move_to(std::string_view device) {
+  const auto resolved = pick_device(device);
+  if (!resolved) return Failure{resolved.error()};
+  const std::string before = std::exchange(info_.device, *resolved);
+  const Status moved = without_exceptions([&]() -> Status {
+    place();
+    return {};
+  });
+  if (!moved) info_.device = before;
+  return moved;
+}
+
+Status TorchScorer::check(const Batch& batch) const {
+  if (batch.channels != info_.channels.size() || batch.context != info_.context) {
+    return fail(ErrorKind::kIncompatible, "batch: found " + std::to_string(batch.channels) +
+                                              " channels and context " +
+                                              std::to_string(batch.context) + "; expected " +
+                                              std::to_string(info_.channels.size()) + " and " +
+                                              std::to_string(info_.context));
+  }
+  const std::size_t num_rows = batch.num_rows();
+  for (const Batch::Window& window : batch.windows) {
+    if (window.end_row + std::size_t{1} < batch.context || window.end_row >= num_rows) {
+      return fail(ErrorKind::kInvalid, "batch: found a window that ends at row " +
+                                           std::to_string(window.end_row) + " of " +
+                                           std::to_string(num_rows) + "; expected at least " +
+                                           std::to_string(batch.context) + " rows up to it");
+    }
+    if (window.slot > info_.slots.size()) {
+      return fail(ErrorKind::kIncompatible, "batch: found slot " + std::to_string(window.slot) +
+                                                "; expected at most " +
+                                                std::to_string(info_.slots.size()));
+    }
+  }
+  return {};
+}
+
+Status TorchScorer::for_each_job(const Batch& batch,
+                                 const std::function<void(const Unfolded&)>& score_job) {
+  if (const Status ok = check(batch); !ok) return ok;
+  return without_exceptions([&]() -> Status {
+    const c10::InferenceMode inference;
+    const at::Device device{info_.device};
+    at::Tensor device_rows;
+    if (!device.is_cpu()) {
+      auto* rows = const_cast<float*>(batch.rows.data());  // from_blob takes no const; read only
+      device_rows = at::from_blob(rows, {static_cast<std::int64_t>(batch.num_rows()),
+                                         static_cast<std::int64_t>(batch.channels)})
+                        .to(device);
+    }
+    const std::size_t share = (batch.windows.size() + pool_->threads() - 1) / pool_->threads();
+    const std::size_t block =
+        device.is_cpu() ? std::clamp(share, kSmallestBlock, kLargestBlock) : kAcceleratorBlock;
+    const std::vector<ScoringJob> jobs = plan_jobs(batch.windows, block);
+    use_one_thread();
+    pool_->run(jobs.size(), [&](std::size_t i) {
+      const c10::InferenceMode on_this_thread;
+      score_job(Unfolded{batch, device_rows, jobs[i], num_recent_});
+    });
+    return {};
+  });
+}
+
+Result<Residuals> TorchScorer::score(const Batch& batch) {
+  Residuals result{members_.size(), info_.channels.size(), {}};
+  const std::size_t stride = result.members * result.channels;
+  result.values.resize(batch.windows.size() * stride);
+  const Status scored = for_each_job(batch, [&](const Unfolded& windows) {
+    const at::Tensor newest = windows.newest();
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      const Member& member = *members_[i].member;
+      const at::Tensor residuals =
+          member.residuals(windows.inputs(member.lags()), newest, windows.choice());
+      windows.scatter(residuals, result.values.data() + i * result.channels, stride);
+    }
+  });
+  if (!scored) return Failure{scored.error()};
+  return result;
+}
+
+Result<std::vector<float>> TorchScorer::over_windows(const Batch& batch, std::size_t member,
+                                                     std::size_t width, const WindowFn& result) {
+  if (member >= members_.size() || !members_[member].member->reconstructs()) {
+    return fail(ErrorKind::kInvalid, "member " + std::to_string(member) +
+                                         ": found none that reconstructs; expected an autoencoder");
+  }
+  const Member& chosen = *members_[member].member;
+  std::vector<float> values(batch.windows.size() * width);
+  const Status scored = for_each_job(batch, [&](const Unfolded& windows) {
+    const at::Tensor inputs = windows.inputs(chosen.lags());
+    const at::Tensor residuals = chosen.window_residuals(inputs, windows.choice());
+    windows.scatter(result(inputs, residuals), values.data(), width);
+  });
+  if (!scored) return Failure{scored.error()};
+  return values;
+}
+
+Result<std::vector<float>> TorchScorer::reconstruct(const Batch& batch, std::size_t member) {
+  return over_windows(
+      batch, member, window(member) * info_.channels.size(),
+      [](const at::Tensor& inputs, const at::Tensor& residuals) { return inputs - residuals; });
+}
+
+Result<std::vector<float>> TorchScorer::errors(const Batch& batch, std::size_t member) {
+  return over_windows(batch, member, 1,
+                      [](const at::Tensor& /*inputs*/, const at::Tensor& residuals) {
+                        return residuals.square().mean(-1);
+                      });
+}
+
+std::size_t TorchScorer::window(std::size_t member) const {
+  return member < members_.size() ? members_[member].member->lags().size() : 0;
+}
+
+Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
+  Checkpoint checkpoint;
+  checkpoint.kind = info_.kind;
+  checkpoint.context = info_.context;
+  checkpoint.channels = info_.channels;
+  checkpoint.slots = info_.slots;
+  checkpoint.libtorch = libtorch_version();
+  const ModelShape shape{static_cast<std::int64_t>(info_.slots.size()) + 1,
+                         static_cast<std::int64_t>(info_.channels.size())};
+  for (const NamedMember& entry : members_) {
+    const Member& member = *entry.member;
+    StoredMember stored{{entry.name, std::string{member.kind()}, member.options()}, {}};
+    const std::vector<WeightShape> shapes = member.shapes(shape);
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+      const at::Tensor& weight = storage.emplace_back(member.weights()[i].cpu().contiguous());
+      const auto values = static_cast<std::size_t>(weight.numel());
+      stored.weights.push_back({shapes[i].name, shapes[i].sizes,
+                                std::as_bytes(std::span{weight.data_ptr<float>(), values})});
+    }
+    checkpoint.members.push_back(std::move(stored));
+  }
+  return checkpoint;
+}
+
+}  // namespace anomalyd::models

@@ -1,0 +1,66 @@
+#pragma once
+// Private to models/: includes torch.
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/core/model.hpp"
+#include "models/checkpoint.hpp"
+#include "models/job_pool.hpp"
+#include "models/member.hpp"
+#include "models/unfolded.hpp"
+
+namespace anomalyd::models {
+
+struct NamedMember {
+  std::string name;
+  std::unique_ptr<Member> member;
+};
+
+/// Scores batches with the members of one model.
+///
+/// On a CPU the jobs of a batch are small enough that their activations stay in the cache of one
+/// core, and run on a JobPool; on an accelerator there are few and large ones, run one by one.
+class TorchScorer final : public Scorer {
+ public:
+  /// Kind, version, members and context of `info` are filled in from `members`, which are moved
+  /// to `info.device`.
+  TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::size_t threads);
+
+  [[nodiscard]] const ModelInfo& info() const override { return info_; }
+  [[nodiscard]] Result<Residuals> score(const Batch& batch) override;
+  [[nodiscard]] Status move_to(std::string_view device) override;
+
+  /// See torch_models.hpp for these two. Errors: kInvalid for a member that does not reconstruct.
+  [[nodiscard]] Result<std::vector<float>> reconstruct(const Batch& batch, std::size_t member);
+  [[nodiscard]] Result<std::vector<float>> errors(const Batch& batch, std::size_t member);
+  /// Rows that a member reconstructs.
+  [[nodiscard]] std::size_t window(std::size_t member) const;
+
+  /// The model as a checkpoint. `storage` receives the tensors whose bytes the result points to.
+  [[nodiscard]] Checkpoint to_checkpoint(std::vector<at::Tensor>& storage) const;
+
+ private:
+  void place();
+  [[nodiscard]] Status check(const Batch& batch) const;
+  // Calls `score_job` for every job of the batch; in parallel on a CPU.
+  [[nodiscard]] Status for_each_job(const Batch& batch,
+                                    const std::function<void(const Unfolded&)>& score_job);
+  // Collects one [n, width] tensor per job of a member that reconstructs.
+  using WindowFn = std::function<at::Tensor(const at::Tensor& inputs, const at::Tensor& residuals)>;
+  [[nodiscard]] Result<std::vector<float>> over_windows(const Batch& batch, std::size_t member,
+                                                        std::size_t width, const WindowFn& result);
+
+  ModelInfo info_;
+  std::vector<NamedMember> members_;
+  std::size_t threads_;
+  std::int64_t num_recent_ = 1;  // rows of the longest window; members with gaps unfold their own
+  std::unique_ptr<JobPool> pool_;
+};
+
+}  // namespace anomalyd::models

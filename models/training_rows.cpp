@@ -1,0 +1,134 @@
+#include "models/training_rows.hpp"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace anomalyd::models {
+namespace {
+
+constexpr double kValidationShare = 0.25;
+
+std::size_t total_rows(const TrainingSet& set) {
+  std::size_t cells = 0;
+  for (const auto& series : set.series) cells += series.rows.size();
+  return cells / set.channels.size();
+}
+
+// Copies one series; returns whether a cell was missing.
+bool fill(const std::vector<float>& rows, std::size_t channels, float* values, float* observed) {
+  bool missing = false;
+  std::vector<float> last(channels, 0.0F);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bool there = std::isfinite(rows[i]);
+    missing |= !there;
+    float& held = last[i % channels];
+    if (there) held = rows[i];
+    values[i] = held;
+    observed[i] = there ? 1.0F : 0.0F;
+  }
+  return missing;
+}
+
+at::Tensor concatenated(const std::vector<at::Tensor>& parts) {
+  return parts.empty() ? at::empty({0}, at::kLong) : at::cat(parts);
+}
+
+}  // namespace
+
+std::int64_t TrainingRows::longest(std::int64_t slot) const {
+  std::int64_t rows = 0;
+  for (const Segment& segment : slots.at(static_cast<std::size_t>(slot))) {
+    rows = std::max(rows, segment.size());
+  }
+  return rows;
+}
+
+at::Tensor TrainingRows::window_ends(std::int64_t slot, std::int64_t context) const {
+  std::vector<at::Tensor> parts;
+  for (const Segment& segment : slots.at(static_cast<std::size_t>(slot))) {
+    if (segment.size() < context) continue;
+    parts.push_back(at::arange(segment.begin + context - 1, segment.end, at::kLong));
+  }
+  return concatenated(parts);
+}
+
+TrainingRows make_training_rows(const TrainingSet& set, const std::vector<std::size_t>& own_slots,
+                                std::string_view device) {
+  const std::size_t channels = set.channels.size();
+  const auto num_rows = static_cast<std::int64_t>(total_rows(set));
+  TrainingRows result;
+  result.values = at::empty({num_rows, static_cast<std::int64_t>(channels)});
+  result.observed = at::empty_like(result.values);
+  result.slots.resize(1 + own_slots.size());
+
+  bool missing = false;
+  std::size_t cell = 0;
+  for (const auto& series : set.series) {
+    missing |= fill(series.rows, channels, result.values.data_ptr<float>() + cell,
+                    result.observed.data_ptr<float>() + cell);
+    const std::size_t end = cell + series.rows.size();
+    result.slots[0].push_back(
+        {static_cast<std::int64_t>(cell / channels), static_cast<std::int64_t>(end / channels)});
+    cell = end;
+  }
+  for (std::size_t i = 0; i < own_slots.size(); ++i) {
+    result.slots[i + 1] = {result.slots[0][own_slots[i]]};
+  }
+  const at::Device target{std::string{device}};
+  result.values = result.values.to(target);
+  result.observed = missing ? result.observed.to(target) : at::Tensor{};
+  return result;
+}
+
+EndSplit split_in_time(const TrainingRows& rows, std::int64_t slot, std::int64_t window) {
+  std::vector<at::Tensor> fit;
+  std::vector<at::Tensor> validation;
+  for (const auto& segment : rows.slots.at(static_cast<std::size_t>(slot))) {
+    const auto kept_out =
+        static_cast<std::int64_t>(kValidationShare * static_cast<double>(segment.size()));
+    const std::int64_t split = segment.end - kept_out;
+    if (split - segment.begin < window) continue;
+    fit.push_back(at::arange(segment.begin + window - 1, split, at::kLong));
+    const std::int64_t apart = std::min(window - 1, kept_out / 2);  // overlap only if we must
+    validation.push_back(at::arange(split + apart, segment.end, at::kLong));
+  }
+  EndSplit result{concatenated(fit), concatenated(validation)};
+  if (result.fit.size(0) == 0) result.fit = rows.window_ends(slot, window);
+  if (result.validation.size(0) == 0) result.validation = result.fit;
+  return result;
+}
+
+at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count) {
+  const std::int64_t count = ends.size(0);
+  if (count <= max_count) return ends;
+  const at::Tensor picks = at::arange(max_count, at::kLong) * count;
+  return ends.index_select(0, picks.floor_divide(max_count));
+}
+
+at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,
+                  const std::vector<std::int64_t>& lags) {
+  const at::Tensor offsets = at::tensor(lags, at::kLong).to(ends.device());
+  const at::Tensor index = (ends.unsqueeze(-1) - offsets).flatten();
+  std::vector<std::int64_t> shape = ends.sizes().vec();
+  shape.push_back(static_cast<std::int64_t>(lags.size()) * rows.size(1));
+  return rows.index_select(0, index).view(shape);
+}
+
+std::vector<std::int64_t> window_lags(std::int64_t window) {
+  std::vector<std::int64_t> lags;
+  for (std::int64_t lag = window - 1; lag >= 0; --lag) lags.push_back(lag);
+  return lags;
+}
+
+std::int64_t fit_window(std::int64_t window, std::int64_t rows) {
+  while (window > 8 && rows < 4 * window) window /= 2;
+  return window;
+}
+
+}  // namespace anomalyd::models
