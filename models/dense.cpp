@@ -1,6 +1,6 @@
-#include "models/dense.hpp"
-
 #include <string>
+
+#include "models/dense_torch.hpp"
 
 namespace anomalyd::models {
 

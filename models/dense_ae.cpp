@@ -5,9 +5,9 @@
 // ReLU after every layer but the code and the output. Hinton and Salakhutdinov, Reducing the
 // dimensionality of data with neural networks (2006).
 
-#include "models/dense.hpp"
-#include "models/gradient.hpp"
-#include "models/registry.hpp"
+#include "models/dense_torch.hpp"
+#include "models/gradient_torch.hpp"
+#include "models/registry_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -1,5 +1,3 @@
-#include "models/gradient.hpp"
-
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
@@ -14,6 +12,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "models/gradient_torch.hpp"
 
 namespace anomalyd::models {
 namespace {
@@ -92,7 +92,6 @@ class BestWeights {
     }
     return (stale_ < patience_).any().item<bool>();
   }
-  double mean_loss() const { return loss_.mean().item<double>(); }
   std::vector<at::Tensor> take() && { return std::move(best_); }
 
  private:
@@ -197,8 +196,10 @@ Result<Fitted> minimise(const WindowLoss& loss, std::vector<at::Tensor> paramete
       loss(parameters, batch).mean(1).sum().backward();
       adam.step();
     }
-    improving = best.consider(validation_loss(loss, parameters, held_out), parameters);
-    run.progress((epoch + 1.0) / static_cast<double>(run.options.epochs), best.mean_loss());
+    const at::Tensor newest_loss = validation_loss(loss, parameters, held_out);
+    improving = best.consider(newest_loss, parameters);
+    run.progress((epoch + 1.0) / static_cast<double>(run.options.epochs),
+                 newest_loss.mean().item<double>());
   }
   return Fitted{std::move(best).take(), epoch};
 }

@@ -1,8 +1,8 @@
-#include "models/layers.hpp"
-
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/baddbmm.h>
 #include <ATen/ops/sub.h>
+
+#include "models/layers_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

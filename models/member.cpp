@@ -1,4 +1,4 @@
-#include "models/member.hpp"
+#include "models/member_torch.hpp"
 
 namespace anomalyd::models {
 

@@ -13,7 +13,7 @@
 
 #include <algorithm>
 
-#include "models/registry.hpp"
+#include "models/registry_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

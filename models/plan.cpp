@@ -54,7 +54,7 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
                        {"rank", {0.0}}}};
   }
   if (name == "dense_ae" || name == "vae") return dense(name, options, channels);
-  return fail(ErrorKind::kInvalid, "model.kind: found '" + name +
+  return fail(ErrorKind::kInvalid, "kind: found '" + name +
                                        "'; expected auto, pca, dense_ae, vae, predictor, var4, "
                                        "vard or ar16, or several joined by '+'");
 }
@@ -78,7 +78,7 @@ Result<std::vector<MemberSpec>> plan_members(const Options& options, std::size_t
   for (const std::string& name : split_names(options.kind)) {
     if (!seen.insert(name).second) {
       return fail(ErrorKind::kInvalid,
-                  "model.kind: found '" + name + "' twice; expected each member once");
+                  "kind: found '" + name + "' twice; expected each member once");
     }
     auto spec = member(name, options, channels);
     if (!spec) return Failure{std::move(spec.error())};
@@ -111,7 +111,7 @@ Status check_options(const Options& options) {
   for (const Bound& bound : bounds) {
     if (bound.value >= bound.range.low && bound.value <= bound.range.high) continue;
     std::ostringstream text;
-    text << "model." << bound.name << ": found " << bound.value << "; expected " << bound.range.low
+    text << bound.name << ": found " << bound.value << "; expected " << bound.range.low
          << ".." << bound.range.high;
     return fail(ErrorKind::kInvalid, text.str());
   }

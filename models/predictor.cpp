@@ -12,7 +12,7 @@
 
 #include <algorithm>
 
-#include "models/registry.hpp"
+#include "models/registry_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -1,6 +1,6 @@
-#include "models/registry.hpp"
-
 #include <array>
+
+#include "models/registry_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -14,8 +14,8 @@
 #include "models/checkpoint.hpp"
 #include "models/device.hpp"
 #include "models/plan.hpp"
-#include "models/registry.hpp"
-#include "models/torch_scorer.hpp"
+#include "models/registry_torch.hpp"
+#include "models/scorer_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -1,5 +1,3 @@
-#include "models/training_rows.hpp"
-
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -8,6 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
+
+#include "models/training_rows_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

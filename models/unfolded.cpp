@@ -1,12 +1,11 @@
-#include "models/unfolded.hpp"
-
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "models/training_rows.hpp"
+#include "models/training_rows_torch.hpp"
+#include "models/unfolded_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

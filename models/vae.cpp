@@ -12,9 +12,9 @@
 
 #include <algorithm>
 
-#include "models/dense.hpp"
-#include "models/gradient.hpp"
-#include "models/registry.hpp"
+#include "models/dense_torch.hpp"
+#include "models/gradient_torch.hpp"
+#include "models/registry_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "daemon/core/result.hpp"
-#include "models/member.hpp"
+#include "models/member_torch.hpp"
 
 namespace anomalyd::models {
 

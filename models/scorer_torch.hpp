@@ -12,8 +12,8 @@
 #include "daemon/core/model.hpp"
 #include "models/checkpoint.hpp"
 #include "models/job_pool.hpp"
-#include "models/member.hpp"
-#include "models/unfolded.hpp"
+#include "models/member_torch.hpp"
+#include "models/unfolded_torch.hpp"
 
 namespace anomalyd::models {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "daemon/core/result.hpp"
-#include "models/member.hpp"
+#include "models/member_torch.hpp"
 
 namespace anomalyd::models {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/member.hpp"
+#include "models/member_torch.hpp"
 
 namespace anomalyd::models {
 

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "daemon/core/result.hpp"
-#include "models/layers.hpp"
+#include "models/layers_torch.hpp"
 #include "models/member_options.hpp"
-#include "models/training_rows.hpp"
+#include "models/training_rows_torch.hpp"
 
 namespace anomalyd::models {
 
@@ -56,7 +56,8 @@ struct Fitted {
 ///
 /// A kind of member is one file: it names its options and weights, fits them, and turns them into
 /// layers; scoring is the same for all. A kind that is not a chain of layers (a memory of windows,
-/// a convolution) overrides the two residual functions instead. See registry.hpp for the list.
+/// a convolution) overrides the two residual functions instead. See registry_torch.hpp for the
+/// list.
 ///
 /// Threads  after adopt(), residuals are computed on several threads at once.
 class Member {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "daemon/core/batch.hpp"
-#include "models/layers.hpp"
+#include "models/layers_torch.hpp"
 #include "models/scoring_jobs.hpp"
 
 namespace anomalyd::models {

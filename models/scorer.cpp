@@ -1,5 +1,3 @@
-#include "models/torch_scorer.hpp"
-
 #include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
@@ -8,6 +6,7 @@
 #include <utility>
 
 #include "models/device.hpp"
+#include "models/scorer_torch.hpp"
 
 namespace anomalyd::models {
 namespace {
