@@ -36,6 +36,19 @@ void PollLoop::run() {
   publish_figures();
 }
 
+void PollLoop::stop() {
+  {
+    const std::lock_guard lock{mutex_};
+    stopping_ = true;
+  }
+  stopped_.notify_all();
+}
+
+void PollLoop::wait_to_retry(std::chrono::milliseconds time) {
+  std::unique_lock lock{mutex_};
+  stopped_.wait_for(lock, time, [this] { return stopping_.load(); });
+}
+
 void PollLoop::commit(Position position) {
   const std::lock_guard lock{mutex_};
   to_commit_.push_back(std::move(position));

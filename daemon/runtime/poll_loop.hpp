@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -62,7 +63,10 @@ class PollLoop final : public SourceHandler {
   /// Polls until stop(); then gives the partitions back and returns.
   void run();
   /// Any thread.
-  void stop() noexcept { stopping_ = true; }
+  void stop();
+  [[nodiscard]] bool stopping() const noexcept { return stopping_; }
+  /// Waits before another try at something outside, less when stop() comes. Polling thread.
+  void wait_to_retry(std::chrono::milliseconds time);
   /// Queues an offset for commit. Any thread.
   void commit(Position position);
   [[nodiscard]] Figures figures() const;
@@ -104,6 +108,7 @@ class PollLoop final : public SourceHandler {
   bool source_failed_ = false;
 
   mutable std::mutex mutex_;  // a strand would not do: the polling thread blocks in the source
+  std::condition_variable stopped_;
   std::vector<Position> to_commit_;  // guarded by mutex_
   Figures published_;                // guarded by mutex_
 };

@@ -119,14 +119,7 @@ Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Pa
     const std::lock_guard lock{mutex_};
     tasks_.erase(partition);
   };
-  polling.on_source_status = [this](const Status& status) {
-    const std::lock_guard lock{mutex_};
-    const std::string message = status ? "" : status.error().message;
-    if (message == status_.broker_trouble) return;
-    if (message.empty()) spdlog::info("the brokers answer again");
-    else spdlog::warn("input: {}; waiting, nothing is lost", message);
-    status_.broker_trouble = message;
-  };
+  polling.on_source_status = [this](const Status& status) { note_brokers(status); };
   poll_ = std::make_unique<PollLoop>(options_.poll, std::move(polling));
 }
 
@@ -228,6 +221,25 @@ ServiceStatus Service::status() const {
   return status_;
 }
 
+void Service::note_brokers(const Status& status) {
+  const std::lock_guard lock{mutex_};
+  const std::string message = status ? "" : status.error().message;
+  if (message == status_.broker_trouble) return;
+  if (message.empty()) spdlog::info("the brokers answer again");
+  else spdlog::warn("{}; waiting, nothing is lost", message);
+  status_.broker_trouble = message;
+}
+
+void Service::prepare_and_poll() {
+  while (parts_.prepare && !poll_->stopping()) {
+    const Status prepared = parts_.prepare();
+    note_brokers(prepared);
+    if (prepared) break;
+    poll_->wait_to_retry(1s);
+  }
+  poll_->run();
+}
+
 int Service::run() {
   {
     const std::lock_guard lock{mutex_};
@@ -242,7 +254,7 @@ int Service::run() {
   every_snapshot();
   poll_thread_ = std::thread{[this] {
     pthread_setname_np(pthread_self(), "anomalyd-poll");
-    poll_->run();
+    prepare_and_poll();
     asio::post(control_, [this] { control_.stop(); });
   }};
   control_.run();

@@ -52,6 +52,9 @@ class Service {
     std::unique_ptr<AlertSink> alerts;
     std::unique_ptr<DeadLetterSink> dead_letters;  ///< May be null.
     std::unique_ptr<ModelFactory> models;
+    /// Called on the polling thread until it succeeds, before the first record is read; may be
+    /// empty. Whatever the brokers must have first: the alert topic.
+    std::function<Status()> prepare;
   };
 
   /// Errors: kInvalid (state folder, address in use), kIncompatible (a checkpoint).
@@ -81,6 +84,8 @@ class Service {
   void gather_status();
   void publish_status(std::vector<PartitionTask::Status> partitions);
   void begin_shutdown();
+  void note_brokers(const Status& status);
+  void prepare_and_poll();
 
   const Options options_;
   const pipeline::PipelineOptions pipeline_options_;

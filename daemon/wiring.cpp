@@ -1,0 +1,101 @@
+#include "daemon/wiring.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "connectors/codec/sample_decoder.hpp"
+#include "connectors/kafka/kafka_admin.hpp"
+#include "connectors/kafka/kafka_sinks.hpp"
+#include "connectors/kafka/kafka_source.hpp"
+#include "models/torch_models.hpp"
+
+namespace anomalyd {
+namespace {
+
+void log_kafka(connectors::KafkaLogLevel level, std::string_view sentence) {
+  switch (level) {
+    case connectors::KafkaLogLevel::kError: return spdlog::error("kafka: {}", sentence);
+    case connectors::KafkaLogLevel::kWarning: return spdlog::warn("kafka: {}", sentence);
+    case connectors::KafkaLogLevel::kInfo: return spdlog::info("kafka: {}", sentence);
+    case connectors::KafkaLogLevel::kDebug: return spdlog::debug("kafka: {}", sentence);
+  }
+}
+
+connectors::KafkaOptions kafka_options(const config::KafkaOptions& options) {
+  connectors::KafkaOptions kafka;
+  for (const std::string& broker : options.brokers) {
+    kafka.brokers += (kafka.brokers.empty() ? "" : ",") + broker;
+  }
+  kafka.client_id = options.client_id;
+  kafka.properties = options.properties;
+  return kafka;
+}
+
+/// Makes the alert topic when it is missing: compacted, since the newest message of an incident
+/// replaces the ones before.
+Status prepare_alert_topic(const connectors::KafkaOptions& kafka, const std::string& topic) {
+  auto admin = connectors::KafkaAdmin::connect(kafka, log_kafka);
+  if (!admin) return Failure{std::move(admin.error())};
+  auto made = (*admin)->ensure_topic({topic, -1, -1, {{"cleanup.policy", "compact"}}});
+  if (!made) return fail(std::move(made.error()), "making the alert topic " + topic);
+  if (*made) spdlog::info("made the alert topic {}", topic);
+  return {};
+}
+
+/// The record headers that series ids are made of: "header:region" names one.
+std::vector<std::string> headers_in(const std::vector<std::string>& series_from) {
+  constexpr std::string_view kPrefix = "header:";
+  std::vector<std::string> headers;
+  for (const std::string& part : series_from) {
+    if (part.starts_with(kPrefix)) headers.push_back(part.substr(kPrefix.size()));
+  }
+  return headers;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<runtime::Service>> build_service(config::Options options, Clock& clock) {
+  const connectors::KafkaOptions kafka = kafka_options(options.kafka);
+  runtime::Service::Parts parts;
+
+  auto decoder = connectors::SampleDecoder::create(options.input.records, clock);
+  if (!decoder) return fail(std::move(decoder.error()), "reading the input options");
+  parts.decoder = std::move(*decoder);
+
+  auto models = models::TorchModelFactory::create(options.model);
+  if (!models) return fail(std::move(models.error()), "setting up the models");
+  parts.models = std::move(*models);
+
+  connectors::KafkaSource::Options source{};
+  source.kafka = kafka;
+  source.topics = options.input.topics;
+  source.group = options.kafka.group;
+  source.start = options.input.start == config::InputOptions::Start::kLatest
+                     ? connectors::KafkaSource::Start::kLatest
+                     : connectors::KafkaSource::Start::kEarliest;
+  source.headers = headers_in(options.input.records.series.from);
+  auto connected = connectors::KafkaSource::connect(std::move(source), log_kafka);
+  if (!connected) return fail(std::move(connected.error()), "connecting to the input topics");
+  parts.source = std::move(*connected);
+
+  auto alerts = connectors::KafkaAlertSink::connect({kafka, options.alert_topic, {}}, log_kafka);
+  if (!alerts) return fail(std::move(alerts.error()), "connecting to the alert topic");
+  parts.alerts = std::move(*alerts);
+  parts.prepare = [kafka, topic = options.alert_topic] { return prepare_alert_topic(kafka, topic); };
+
+  if (!options.input.dead_letter_topic.empty()) {
+    auto dead = connectors::KafkaDeadLetterSink::connect({kafka, options.input.dead_letter_topic},
+                                                         log_kafka);
+    if (!dead) return fail(std::move(dead.error()), "connecting to the dead-letter topic");
+    parts.dead_letters = std::move(*dead);
+  }
+
+  if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
+    options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
+  }
+  return runtime::Service::create(std::move(options.service), std::move(options.pipeline),
+                                  std::move(parts), clock);
+}
+
+}  // namespace anomalyd

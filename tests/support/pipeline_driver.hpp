@@ -1,0 +1,106 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/pipeline/partition_pipeline.hpp"
+
+namespace anomalyd::testing {
+
+/// Runs a PartitionPipeline and a scorer on one thread: push samples, read alerts. No waiting.
+class PipelineDriver {
+ public:
+  PipelineDriver(pipeline::PipelineOptions options, std::vector<Channel> channels)
+      : options_{std::move(options)},
+        pipeline_{{"test", 0}, options_},
+        schema_{std::make_shared<const Schema>(Schema{std::move(channels)})} {
+    watch();
+  }
+
+  /// Adds a row of a series; it is taken in with the next `run`.
+  void push(const std::string& series, EventTime time, const std::vector<double>& values) {
+    if (!block_) block_.emplace(PartitionId{"test", 0}, schema_);
+    block_->append(series, time, offset_++, values);
+    block_->set_end(offset_);
+    if (block_->size() >= block_size) run();
+  }
+  /// Takes in what was pushed, scores and judges it.
+  void run() {
+    if (block_) pipeline_.ingest(*block_);
+    block_.reset();
+    settle();
+  }
+  void finish() {
+    run();
+    pipeline_.flush();
+    settle();
+  }
+  /// Trains on what waits and installs the model, as the daemon's learner does. False if nothing
+  /// is ready.
+  bool train(ModelFactory& factory) {
+    for (const auto& [key, group] : pipeline_.candidates()) {
+      const auto histories = pipeline_.training_set(key);
+      auto learned = pipeline::learn(histories, group.channels, factory, options_, [](const auto&) {}, {});
+      if (!learned) return false;
+      install(std::move(learned->scorer), std::move(learned->group));
+      return true;
+    }
+    return false;
+  }
+  void install(std::unique_ptr<Scorer> scorer, std::shared_ptr<const pipeline::LearnedGroup> group) {
+    scorer_ = std::move(scorer);
+    group_ = std::move(group);
+    pipeline_.install(group_);
+    settle();
+  }
+  /// Replaces the pipeline by one that was restored from its snapshot.
+  [[nodiscard]] Status restart() {
+    StateWriter out;
+    pipeline_.save(out);
+    pipeline_ = pipeline::PartitionPipeline{{"test", 0}, options_};
+    if (group_) pipeline_.install(group_);
+    watch();
+    StateReader in{out.bytes()};
+    return pipeline_.load(in);
+  }
+
+  [[nodiscard]] pipeline::PartitionPipeline& pipeline() { return pipeline_; }
+  [[nodiscard]] const std::shared_ptr<const pipeline::LearnedGroup>& group() { return group_; }
+  [[nodiscard]] const std::unique_ptr<Scorer>& scorer() const { return scorer_; }
+
+  struct Judged {
+    std::string series;
+    EventTime time;
+    pipeline::Verdict verdict;
+  };
+  std::vector<Judged> verdicts;
+  std::vector<Alert> alerts;
+  std::size_t block_size = 64;
+
+ private:
+  void watch() {
+    pipeline_.on_verdict([this](std::string_view series, EventTime time, const auto& verdict) {
+      verdicts.push_back({std::string{series}, time, verdict});
+    });
+  }
+  void settle() {
+    for (auto& request : pipeline_.take_requests()) {
+      Residuals residuals{scorer_->info().members.size(), request.batch.channels, {}};
+      if (!request.batch.windows.empty()) residuals = std::move(scorer_->score(request.batch).value());
+      pipeline_.judge(request, std::move(residuals));
+    }
+    for (Alert& alert : pipeline_.take_alerts()) alerts.push_back(std::move(alert));
+  }
+
+  pipeline::PipelineOptions options_;
+  pipeline::PartitionPipeline pipeline_;
+  std::shared_ptr<const Schema> schema_;
+  std::unique_ptr<Scorer> scorer_;
+  std::shared_ptr<const pipeline::LearnedGroup> group_;
+  std::optional<SampleBlock> block_;
+  Offset offset_ = 0;
+};
+
+}  // namespace anomalyd::testing
