@@ -178,7 +178,7 @@ bool IncidentPolicy::load(StateReader& in) {
   }
   incident_.reset();
   if (has_incident == 0) return true;
-  Incident& incident = incident_.emplace();
+  Incident& incident = incident_.emplace(Incident{});
   std::uint8_t resolved = 0;
   std::uint8_t rule = 0;
   if (!in.get(incident.start) || !in.get(incident.end) || !in.get(resolved)) return false;
