@@ -68,6 +68,8 @@ class Service {
   void stop();
   /// Any thread.
   [[nodiscard]] ServiceStatus status() const;
+  /// host:port of the HTTP server; empty without one.
+  [[nodiscard]] std::string http_address() const { return admin_ ? admin_->address() : ""; }
 
  private:
   Service(Options options, pipeline::PipelineOptions pipeline, Parts parts, SnapshotStore snapshots,

@@ -1,0 +1,196 @@
+#include "daemon/runtime/service.hpp"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <future>
+#include <random>
+#include <set>
+
+#include "connectors/codec/sample_decoder.hpp"
+#include "daemon/runtime/http_client.hpp"
+#include "tests/support/memory_io.hpp"
+#include "tests/support/persistence_model.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+namespace anomalyd::runtime {
+namespace {
+
+using anomalyd::testing::MemorySink;
+using anomalyd::testing::MemorySource;
+using anomalyd::testing::MemoryTopic;
+using anomalyd::testing::PersistenceFactory;
+using anomalyd::testing::TemporaryFolder;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using namespace std::chrono_literals;
+
+constexpr int kTrainingRows = 400;
+
+/// Two machines in each of two partitions; some rows are far off.
+MemoryTopic topic_with_faults(int rows) {
+  MemoryTopic topic;
+  std::mt19937 random{11};
+  std::normal_distribution<double> noise{0, 1};
+  for (int t = 0; t < rows; ++t) {
+    for (int machine = 0; machine < 4; ++machine) {
+      const bool fault = t > kTrainingRows && (t + 61 * machine) % 211 < 3;
+      const double load = 40 + noise(random) + (fault ? 50 : 0);
+      topic.records[machine % 2].push_back(
+          R"({"series":"m)" + std::to_string(machine) + R"(","ts":)" +
+          std::to_string(1'700'000'000 + t) + R"(,"load":)" + std::to_string(load) +
+          R"(,"heat":)" + std::to_string(20 + noise(random)) + "}");
+    }
+  }
+  return topic;
+}
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Service> make(MemoryTopic& topic) {
+    Service::Options options;
+    options.state_dir = folder_.path();
+    options.snapshot_interval = 20ms;
+    options.threads = 2;
+    options.exit_at_end = exit_at_end_;
+    options.poll.poll_timeout = 1ms;
+    options.poll.queue_bytes = queue_bytes_;
+    options.batch.max_delay = 1ms;
+    options.http.listen = "127.0.0.1:0";
+    pipeline::PipelineOptions pipeline;
+    pipeline.training.rows = kTrainingRows;
+    pipeline.budget = pipeline::AlertBudget::parse("1 per series per 1000 rows").value();
+    Service::Parts parts;
+    parts.source = std::make_unique<MemorySource>(topic);
+    parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
+    parts.alerts = std::make_unique<MemorySink>(log_);
+    parts.models = std::make_unique<PersistenceFactory>();
+    auto service = Service::create(std::move(options), std::move(pipeline), std::move(parts),
+                                   system_clock());
+    EXPECT_TRUE(service) << (service ? "" : service.error().message);
+    return service ? std::move(*service) : nullptr;
+  }
+  std::set<std::string> incident_ids() {
+    std::set<std::string> ids;
+    for (const Alert& alert : log_.copy()) {
+      if (alert.type == AlertType::kAnomaly) ids.insert(alert.id);
+    }
+    return ids;
+  }
+
+  TemporaryFolder folder_;
+  MemorySink::Log log_;
+  bool exit_at_end_ = true;
+  std::size_t queue_bytes_ = 32 << 20;
+};
+
+TEST_F(ServiceTest, LearnsFromTheTopicAndPublishesIncidents) {
+  MemoryTopic topic = topic_with_faults(1200);
+  ASSERT_EQ(make(topic)->run(), 0);
+  EXPECT_GE(incident_ids().size(), 8u);
+  EXPECT_EQ(topic.committed[0], 2400) << "everything is finished and committed";
+  EXPECT_EQ(topic.committed[1], 2400);
+}
+
+TEST_F(ServiceTest, FindsTheSameIncidentsWhenItIsRestartedOnTheWay) {
+  MemoryTopic whole = topic_with_faults(1500);
+  ASSERT_EQ(make(whole)->run(), 0);
+  const std::set<std::string> expected = incident_ids();
+  ASSERT_THAT(expected, Not(IsEmpty()));
+
+  TemporaryFolder other;
+  log_.alerts.clear();
+  std::filesystem::remove_all(folder_.path() / "partitions");
+  std::filesystem::remove_all(folder_.path() / "models");
+  MemoryTopic growing = topic_with_faults(1500);
+  const auto records = growing.records;
+  for (const std::size_t upto : {600U, 1300U, 2200U, 3000U}) {
+    for (auto& [partition, log] : growing.records) {
+      log.assign(records.at(partition).begin(),
+                 records.at(partition).begin() + static_cast<std::ptrdiff_t>(upto));
+    }
+    ASSERT_EQ(make(growing)->run(), 0);
+  }
+  EXPECT_EQ(incident_ids(), expected);
+}
+
+TEST_F(ServiceTest, CommitsNothingBeforeItsAlertsAreAcknowledged) {
+  exit_at_end_ = false;
+  MemoryTopic topic = topic_with_faults(1000);
+  log_.corked = true;
+  auto service = make(topic);
+  auto running = std::async(std::launch::async, [&] { return service->run(); });
+  while (log_.copy().empty() || service->status().lag() > 0 || !service->status().input.at_end) {
+    std::this_thread::yield();
+  }
+  const Alert first = log_.copy().front();
+  const Offset committed = topic.committed.contains(first.input.partition)
+                               ? topic.committed.at(first.input.partition)
+                               : 0;
+  EXPECT_LE(committed, first.last_offset);
+  log_.uncork();
+  service->stop();
+  EXPECT_EQ(running.get(), 0);
+  EXPECT_EQ(topic.committed[0], 2000);
+}
+
+TEST_F(ServiceTest, PausesPartitionsInsteadOfGrowingWithoutBound) {
+  queue_bytes_ = 16 << 10;
+  MemoryTopic topic = topic_with_faults(3000);
+  ASSERT_EQ(make(topic)->run(), 0);
+  EXPECT_GT(topic.max_pauses_at_once, 0u);
+  EXPECT_EQ(topic.committed[0], 6000) << "and nothing is lost";
+}
+
+TEST_F(ServiceTest, AnswersAboutItselfOverHttp) {
+  exit_at_end_ = false;
+  MemoryTopic topic = topic_with_faults(1000);
+  auto service = make(topic);
+  const std::string address = service->http_address();
+  auto running = std::async(std::launch::async, [&] { return service->run(); });
+  const auto get = [&](const std::string& path) {
+    auto page = http_get(address, path, 5s);
+    return page ? page->body : page.error().message;
+  };
+  while (get("/readyz").rfind("READY", 0) != 0) std::this_thread::yield();
+  EXPECT_THAT(get("/healthz"), HasSubstr("READY"));
+  EXPECT_THAT(get("/metrics"), HasSubstr("anomalyd_records_consumed_total 4000"));
+  EXPECT_THAT(get("/metrics"), Not(HasSubstr("m0"))) << "no series id in a metric";
+  EXPECT_THAT(get("/status"), HasSubstr("\"kind\": \"persistence\""));
+  EXPECT_THAT(get("/nothing"), HasSubstr("no such page"));
+  service->stop();
+  EXPECT_EQ(running.get(), 0);
+}
+
+TEST_F(ServiceTest, StartsWithoutStateFromADamagedSnapshotAndSaysSo) {
+  MemoryTopic topic = topic_with_faults(900);
+  ASSERT_EQ(make(topic)->run(), 0);
+  for (const auto& entry : std::filesystem::directory_iterator{folder_.path() / "partitions"}) {
+    std::ofstream{entry.path(), std::ios::binary | std::ios::trunc} << "damaged";
+  }
+  auto service = make(topic);
+  ASSERT_EQ(service->run(), 0);
+  EXPECT_THAT(service->status().last_error, HasSubstr("the file is too short"));
+}
+
+TEST_F(ServiceTest, SaysWhichAddressItCannotListenOn) {
+  MemoryTopic topic = topic_with_faults(1);
+  auto first = make(topic);
+  Service::Options options;
+  options.state_dir = folder_.path();
+  options.http.listen = first->http_address();
+  Service::Parts parts;
+  parts.source = std::make_unique<MemorySource>(topic);
+  parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
+  parts.alerts = std::make_unique<MemorySink>(log_);
+  parts.models = std::make_unique<PersistenceFactory>();
+  const auto second = Service::create(std::move(options), {}, std::move(parts), system_clock());
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr(first->http_address()));
+}
+
+}  // namespace
+}  // namespace anomalyd::runtime
