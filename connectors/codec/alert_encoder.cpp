@@ -15,8 +15,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array kStates{AlertState::kOpen, AlertState::kUpdate, AlertState::kResolve};
-constexpr std::array kTypes{AlertType::kAnomaly,     AlertType::kGap,
-                            AlertType::kStuckSensor, AlertType::kClockSkew,
+constexpr std::array kTypes{AlertType::kAnomaly,      AlertType::kGap,
+                            AlertType::kStuckSensor,  AlertType::kClockSkew,
                             AlertType::kSilentSeries, AlertType::kChangedChannels};
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -86,8 +86,8 @@ Enum name_at(const Json& object, const char* name, const std::array<Enum, kSize>
   for (const Enum value : values) {
     if (to_string(value) == text) return value;
   }
-  throw std::invalid_argument{fmt::format("{}: found '{}'; expected one of its known names", name,
-                                          text)};
+  throw std::invalid_argument{
+      fmt::format("{}: found '{}'; expected one of its known names", name, text)};
 }
 
 Alert alert_from(const Json& data) {
@@ -128,16 +128,16 @@ Alert alert_from(const Json& data) {
 
 std::string AlertEncoder::encode(const Alert& alert) const {
   const auto state = to_string(alert.state);
-  const Json event{{"specversion", "1.0"},
-                   {"id", fmt::format("{}.{}.{}", alert.id, state,
-                                      alert.time.time_since_epoch().count())},
-                   {"source", options_.source},
-                   {"type", fmt::format("anomalyd.incident.{}", state)},
-                   {"subject", alert.series},
-                   {"time", to_rfc3339(alert.time)},
-                   {"datacontenttype", "application/json"},
-                   {"partitionkey", alert.id},
-                   {"data", data_of(alert)}};
+  const Json event{
+      {"specversion", "1.0"},
+      {"id", fmt::format("{}.{}.{}", alert.id, state, alert.time.time_since_epoch().count())},
+      {"source", options_.source},
+      {"type", fmt::format("anomalyd.incident.{}", state)},
+      {"subject", alert.series},
+      {"time", to_rfc3339(alert.time)},
+      {"datacontenttype", "application/json"},
+      {"partitionkey", alert.id},
+      {"data", data_of(alert)}};
   return event.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

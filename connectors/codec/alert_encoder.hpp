@@ -16,7 +16,8 @@ namespace anomalyd::connectors {
 class AlertEncoder {
  public:
   struct Options {
-    std::string source = "/anomalyd";  ///< The event's `source`: a URI reference naming this daemon.
+    std::string source =
+        "/anomalyd";  ///< The event's `source`: a URI reference naming this daemon.
   };
   explicit AlertEncoder(Options options) : options_{std::move(options)} {}
   AlertEncoder() : AlertEncoder(Options{}) {}
@@ -29,8 +30,7 @@ class AlertEncoder {
 };
 
 /// The content type of an encoded alert, for the header of a record.
-inline constexpr std::string_view kAlertContentType =
-    "application/cloudevents+json; charset=UTF-8";
+inline constexpr std::string_view kAlertContentType = "application/cloudevents+json; charset=UTF-8";
 
 /// Reads what an AlertEncoder wrote; fields it does not know are ignored. Errors: kInvalid, saying
 /// which field was found wrong.

@@ -68,8 +68,8 @@ class CsvReader final : public FormatReader {
   }
 
   void read_header(std::size_t line, Columns& columns, RowBuilder& rows) {
-    const bool is_data =
-        std::ranges::any_of(cells_, [](std::string_view cell) { return parse_number(cell).has_value(); });
+    const bool is_data = std::ranges::any_of(
+        cells_, [](std::string_view cell) { return parse_number(cell).has_value(); });
     if (is_data || cells_.size() > rows.max_names()) {
       return rows.reject(
           RejectReason::kMalformed,

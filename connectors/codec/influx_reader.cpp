@@ -35,9 +35,8 @@ class InfluxReader final : public FormatReader {
       tags_.rewind();
       fields_.rewind();
       if (const char* expected = read_line(line, rows)) {
-        rows.reject(RejectReason::kMalformed,
-                    fmt::format("line {}: found '{}'; expected {}", number, line.substr(0, 60),
-                                expected));
+        rows.reject(RejectReason::kMalformed, fmt::format("line {}: found '{}'; expected {}",
+                                                          number, line.substr(0, 60), expected));
       } else {
         rows.finish_row();
       }
@@ -121,7 +120,8 @@ class InfluxReader final : public FormatReader {
     if (whole_series_) {
       std::ranges::sort(line_tags_);
       series_ = measurement_;
-      for (const Tag& tag : line_tags_) series_.append(",").append(tag.key).append("=").append(tag.value);
+      for (const Tag& tag : line_tags_)
+        series_.append(",").append(tag.key).append("=").append(tag.value);
       return rows.text(find(tags_, "measurement", rows), series_);
     }
     rows.text(find(tags_, "measurement", rows), measurement_);
@@ -151,7 +151,7 @@ class InfluxReader final : public FormatReader {
   }
 
   static bool is_truth(std::string_view value) {
-    constexpr std::string_view kWords[] = {"t", "T", "true", "True", "TRUE",
+    constexpr std::string_view kWords[] = {"t", "T", "true",  "True",  "TRUE",
                                            "f", "F", "false", "False", "FALSE"};
     return std::ranges::find(kWords, value) != std::end(kWords);
   }
@@ -167,7 +167,8 @@ class InfluxReader final : public FormatReader {
     if (text.empty()) return nullptr;
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return "a whole number as the time";
+    if (error != std::errc{} || end != text.data() + text.size())
+      return "a whole number as the time";
     if (options_.time.field != "record") rows.integer(time_, value);
     return nullptr;
   }

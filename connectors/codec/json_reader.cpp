@@ -72,7 +72,8 @@ class JsonReader final : public FormatReader {
 
   void read_document(std::string_view text) {
     end_ = text.data() + text.size();
-    const std::size_t room = buffer_.size() - static_cast<std::size_t>(text.data() - buffer_.data());
+    const std::size_t room =
+        buffer_.size() - static_cast<std::size_t>(text.data() - buffer_.data());
     if (const auto error = read_rows(text, room)) {
       constexpr std::size_t kShown = 60;
       rows_->reject(RejectReason::kMalformed,
@@ -173,8 +174,7 @@ class JsonReader final : public FormatReader {
     if (Member* found = known.members.find(key)) return found;
     if (num_names_ >= rows_->max_names()) return &surplus_;
     ++num_names_;
-    return &known.members.add({std::string{key},
-                               has_escapes(key) ? "" : std::string{key} + '"',
+    return &known.members.add({std::string{key}, has_escapes(key) ? "" : std::string{key} + '"',
                                rows_->make_field(known.prefix + std::string{key}), nullptr});
   }
 

@@ -25,8 +25,8 @@ std::optional<double> parse_number(std::string_view text) {
 }
 
 bool is_missing_text(std::string_view text) {
-  constexpr std::array<std::string_view, 8> kMissing{"",    "null", "nan",  "na",
-                                                     "n/a", "none", "-", "nil"};
+  constexpr std::array<std::string_view, 8> kMissing{"",    "null", "nan", "na",
+                                                     "n/a", "none", "-",   "nil"};
   text = trimmed(text);
   return std::ranges::any_of(kMissing, [text](std::string_view word) {
     return std::ranges::equal(text, word, [](unsigned char a, char b) {

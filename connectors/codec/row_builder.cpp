@@ -175,9 +175,9 @@ void RowBuilder::text(Field& field, std::string_view text) {
       if (const auto value = parse_number(text)) return number(field, *value);
       // A discovered channel may well turn into text: then it is missing. A listed one may not.
       if (is_missing_text(text) || discovers()) return;
-      return fault(RejectReason::kWrongType,
-                   fmt::format("channel '{}': found {}; expected a number", field.name,
-                               excerpt(text)));
+      return fault(
+          RejectReason::kWrongType,
+          fmt::format("channel '{}': found {}; expected a number", field.name, excerpt(text)));
     case FieldUse::kUndecided:
     case FieldUse::kIgnored: return;
   }
@@ -188,7 +188,7 @@ void RowBuilder::other(const Field& field, std::string_view what) {
                         (field.use == FieldUse::kChannel && discovers());
   if (optional || field.has_parts) return;
   const bool named = field.use == FieldUse::kSeries || field.use == FieldUse::kChannelName;
-  const std::string_view expected = named                         ? "text or a number"
+  const std::string_view expected = named                          ? "text or a number"
                                     : field.use == FieldUse::kTime ? "a time"
                                                                    : "a number";
   fault(RejectReason::kWrongType,

@@ -98,7 +98,7 @@ class RowBuilder {
   SeriesLimit series_limit_;
   std::shared_ptr<const Schema> schema_;
   std::vector<Channel> columns_;  // grows before schema_ does, while a row brings new channels
-  std::unordered_map<std::string, Field> configured_;    // by flattened path
+  std::unordered_map<std::string, Field> configured_;     // by flattened path
   std::unordered_map<std::string, std::uint32_t> known_;  // discovered columns by path
   NameSequence<Field> long_channels_;
   EventTime latest_{};  // times up to here are sane; moves with the clock when one is beyond it

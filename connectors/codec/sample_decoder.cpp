@@ -34,7 +34,8 @@ Status check_channels(const Options& options) {
   std::unordered_set<std::string> names;
   for (const auto& channel : options.channels) {
     if (channel.field.empty()) {
-      return fail(ErrorKind::kInvalid, "input.channels: found an entry without field; expected one");
+      return fail(ErrorKind::kInvalid,
+                  "input.channels: found an entry without field; expected one");
     }
     if (!names.insert(channel.name.empty() ? channel.field : channel.name).second) {
       return fail(ErrorKind::kInvalid,
@@ -99,9 +100,8 @@ void SampleDecoder::decode(const Record& record, const RowFn& row, const RejectF
                                record.value.size(), impl_->options.max_record_bytes)});
   }
   if (record.value.empty()) {
-    return reject({RejectReason::kMalformed,
-                   fmt::format("found an empty record; expected {}",
-                               to_string(impl_->options.format))});
+    return reject({RejectReason::kMalformed, fmt::format("found an empty record; expected {}",
+                                                         to_string(impl_->options.format))});
   }
   impl_->rows.begin_record(record, row, reject);
   impl_->reader->read(record, impl_->rows);

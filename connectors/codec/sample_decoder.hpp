@@ -45,23 +45,23 @@ class SampleDecoder final : public Decoder {
   };
   /// A channel to take from the records.
   struct ChannelSpec {
-    std::string field;  ///< Name, dotted path or JSON pointer. Long format: the channel's name.
-    std::string name;   ///< Plain name; empty = `field`.
-    std::string unit;   ///< For people only.
+    std::string field;   ///< Name, dotted path or JSON pointer. Long format: the channel's name.
+    std::string name{};  ///< Plain name; empty = `field`.
+    std::string unit{};  ///< For people only.
   };
   /// Where the id of a series comes from.
   struct SeriesSpec {
     /// "key", "topic", "header:<name>" or a field, joined in this order; write "/key" for a field
     /// called key. Influx: "measurement" or a tag. Empty: the field `series`, else the record's
     /// key; Influx: measurement and all tags.
-    std::vector<std::string> from;
+    std::vector<std::string> from{};
     std::string join = ".";
   };
   /// Where the time of a row comes from.
   struct TimeSpec {
     /// Empty: the first of ts, time, timestamp, @timestamp in the record, else the record's own
     /// timestamp. "record": always the latter. Influx has it in the line.
-    std::string field;
+    std::string field{};
     TimeUnit unit = TimeUnit::kAuto;
   };
   /// For Format::kJsonLong.
@@ -73,17 +73,17 @@ class SampleDecoder final : public Decoder {
   struct CsvSpec {
     /// Names of the columns; empty: the first line of each topic is a header, and so is every later
     /// line equal to it.
-    std::vector<std::string> columns;
+    std::vector<std::string> columns{};
     char delimiter = ',';
   };
   struct Options {
     Format format = Format::kJson;
-    std::string unwrap;  ///< JSON pointer to the object or array of objects inside an envelope.
-    SeriesSpec series;
-    TimeSpec time;
-    std::vector<ChannelSpec> channels;  ///< Empty: every field that holds a number.
-    LongSpec long_format;
-    CsvSpec csv;
+    std::string unwrap{};  ///< JSON pointer to the object or array of objects inside an envelope.
+    SeriesSpec series{};
+    TimeSpec time{};
+    std::vector<ChannelSpec> channels{};  ///< Empty: every field that holds a number.
+    LongSpec long_format{};
+    CsvSpec csv{};
     std::size_t max_record_bytes = 1 << 20;  ///< 64..67108864 bytes.
     std::size_t max_channels = 1024;         ///< 1..16384 columns of one input.
     std::size_t max_series = 200'000;        ///< 1..10000000 different ids within a day.
@@ -91,8 +91,7 @@ class SampleDecoder final : public Decoder {
   };
 
   /// `clock` must outlive the decoder. Errors: kInvalid, naming the option and what it expects.
-  [[nodiscard]] static Result<std::unique_ptr<SampleDecoder>> create(Options options,
-                                                                     Clock& clock);
+  [[nodiscard]] static Result<std::unique_ptr<SampleDecoder>> create(Options options, Clock& clock);
   ~SampleDecoder() override;
 
   [[nodiscard]] const std::shared_ptr<const Schema>& schema() const override;

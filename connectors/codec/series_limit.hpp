@@ -13,8 +13,8 @@ namespace anomalyd::connectors {
 /// Bounds how many different series an input may bring, in bounded memory.
 ///
 /// Ids count for a day at least: when the limit is met and the last count began more than a day
-/// ago, a new count begins. So a fleet whose members come and go is not refused for those that went,
-/// and ids that were admitted in the last count are always admitted.
+/// ago, a new count begins. So a fleet whose members come and go is not refused for those that
+/// went, and ids that were admitted in the last count are always admitted.
 class SeriesLimit {
  public:
   SeriesLimit(std::size_t limit, Clock& clock)

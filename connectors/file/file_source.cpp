@@ -36,8 +36,8 @@ FileSource::FileSource(Options options) : options_{std::move(options)} {
 
 Status FileSource::poll(std::chrono::milliseconds timeout, SourceHandler& handler) {
   if (!assigned_) assign(handler);
-  const auto open = std::ranges::find_if(
-      files_, [this](const File& file) { return !paused_.contains(file.id); });
+  const auto open =
+      std::ranges::find_if(files_, [this](const File& file) { return !paused_.contains(file.id); });
   if (open == files_.end()) {
     if (!files_.empty()) std::this_thread::sleep_for(std::min(timeout, kPausedWait));
     return {};
@@ -62,7 +62,10 @@ Status FileSource::read(File& file, SourceHandler& handler) {
     if (!more || !*more) break;
     const Offset offset = file.next++;
     if (offset < file.begin || (file.has_header && offset == 0)) continue;
-    records_.push_back({.topic = file.id.topic, .offset = offset, .timestamp = {}, .key = file.key,
+    records_.push_back({.topic = file.id.topic,
+                        .offset = offset,
+                        .timestamp = {},
+                        .key = file.key,
                         .value = line});
   }
   if (!records_.empty()) handler.on_records(records_);

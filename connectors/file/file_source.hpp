@@ -26,8 +26,8 @@ namespace anomalyd::connectors {
 class FileSource final : public Source {
  public:
   struct Options {
-    std::vector<std::filesystem::path> paths;  ///< Text or gzip.
-    bool csv_header = true;         ///< The first line of a CSV file names its columns.
+    std::vector<std::filesystem::path> paths{};  ///< Text or gzip.
+    bool csv_header = true;           ///< The first line of a CSV file names its columns.
     std::size_t max_records = 1'000;  ///< 1..100000 handed over at once.
   };
   /// Errors: kInvalid, if one of the files cannot be opened.
@@ -54,9 +54,9 @@ class FileSource final : public Source {
     PartitionId id;
     std::string key;
     bool has_header = false;
-    Offset begin = 0;                 // lines before are skipped
+    Offset begin = 0;  // lines before are skipped
     Offset next = 0;
-    std::string header{};             // with its line end; empty until it was read
+    std::string header{};               // with its line end; empty until it was read
     std::optional<LineReader> lines{};  // open while it is being read
   };
   explicit FileSource(Options options);

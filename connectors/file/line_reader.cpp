@@ -46,8 +46,7 @@ Result<bool> LineReader::next(std::string& line) {
       if (!*more) return !line.empty();
     }
     const char* const from = buffer_.data() + begin_;
-    const char* const newline =
-        static_cast<const char*>(std::memchr(from, '\n', end_ - begin_));
+    const char* const newline = static_cast<const char*>(std::memchr(from, '\n', end_ - begin_));
     const std::size_t size =
         newline != nullptr ? static_cast<std::size_t>(newline - from) : end_ - begin_;
     line.append(from, size);

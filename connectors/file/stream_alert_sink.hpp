@@ -22,7 +22,7 @@ class StreamAlertSink final : public AlertSink {
  private:
   [[nodiscard]] Status write(const std::string& line);
 
-  std::mutex mutex_;  // partitions send from their own threads
+  std::mutex mutex_;   // partitions send from their own threads
   std::ostream& out_;  // guarded by mutex_
   AlertEncoder encoder_;
 };

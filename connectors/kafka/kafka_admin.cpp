@@ -123,7 +123,8 @@ Result<bool> KafkaAdmin::ensure_topic(const TopicSpec& spec) {
   const RdKafkaQueue queue{rd_kafka_queue_new(client)};
   rd_kafka_NewTopic_t* wanted = topic.get();
   rd_kafka_CreateTopics(client, &wanted, 1, options.get(), queue.get());
-  const std::unique_ptr<rd_kafka_event_t, Deleter> event{rd_kafka_queue_poll(queue.get(), 2 * millis)};
+  const std::unique_ptr<rd_kafka_event_t, Deleter> event{
+      rd_kafka_queue_poll(queue.get(), 2 * millis)};
   return created(event.get(), spec.name, impl_->timeout);
 }
 

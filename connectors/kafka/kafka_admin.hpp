@@ -21,10 +21,10 @@ class KafkaAdmin {
  public:
   /// A topic to make.
   struct TopicSpec {
-    std::string name;
-    int partitions = -1;   ///< -1: as the brokers are configured.
-    int replication = -1;  ///< -1: as the brokers are configured.
-    std::map<std::string, std::string> config;  ///< For example cleanup.policy = compact.
+    std::string name{};
+    int partitions = -1;                          ///< -1: as the brokers are configured.
+    int replication = -1;                         ///< -1: as the brokers are configured.
+    std::map<std::string, std::string> config{};  ///< For example cleanup.policy = compact.
   };
   /// The offsets of the first record and after the last one.
   struct Range {

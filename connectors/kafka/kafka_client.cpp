@@ -23,7 +23,8 @@ KafkaLogLevel level_of(int syslog_level, std::string_view facility) {
 }
 
 void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text) {
-  state_of(rd_kafka_opaque(client)).log(level_of(level, facility), fmt::format("librdkafka: {}", text));
+  state_of(rd_kafka_opaque(client))
+      .log(level_of(level, facility), fmt::format("librdkafka: {}", text));
 }
 
 void on_error(rd_kafka_t*, int error, const char* reason, void* opaque) {
@@ -94,7 +95,9 @@ Record to_record(const rd_kafka_message_t& message) {
 void RdKafkaDelete::operator()(rd_kafka_s* client) const noexcept {
   rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
-void RdKafkaDelete::operator()(rd_kafka_conf_s* conf) const noexcept { rd_kafka_conf_destroy(conf); }
+void RdKafkaDelete::operator()(rd_kafka_conf_s* conf) const noexcept {
+  rd_kafka_conf_destroy(conf);
+}
 void RdKafkaDelete::operator()(rd_kafka_message_s* message) const noexcept {
   rd_kafka_message_destroy(message);
 }
@@ -134,12 +137,10 @@ Result<RdKafkaConf> make_conf(const KafkaOptions& options, RdKafkaProperties our
   rd_kafka_conf_set_opaque(conf.get(), &state);
   rd_kafka_conf_set_log_cb(conf.get(), on_log);
   rd_kafka_conf_set_error_cb(conf.get(), on_error);
-  const RdKafkaProperties shared{{"bootstrap.servers", options.brokers},
-                                 {"client.id", options.client_id},
-                                 {"socket.keepalive.enable", "true"},
-                                 {"socket.nagle.disable", "true"},
-                                 {"reconnect.backoff.max.ms", "2000"},
-                                 {"log.connection.close", "false"}};
+  const RdKafkaProperties shared{
+      {"bootstrap.servers", options.brokers}, {"client.id", options.client_id},
+      {"socket.keepalive.enable", "true"},    {"socket.nagle.disable", "true"},
+      {"reconnect.backoff.max.ms", "2000"},   {"log.connection.close", "false"}};
   for (const RdKafkaProperties* properties : {&shared, &std::as_const(ours)}) {
     for (const auto& [name, value] : *properties) {
       if (auto ok = set(conf.get(), name, value); !ok) return Failure{std::move(ok.error())};
@@ -230,14 +231,12 @@ void KafkaRecords::clear() {
   messages_.clear();
 }
 
-Result<std::vector<KafkaTopic>> list_topics(rd_kafka_s* client,
-                                            std::chrono::milliseconds timeout) {
+Result<std::vector<KafkaTopic>> list_topics(rd_kafka_s* client, std::chrono::milliseconds timeout) {
   const rd_kafka_metadata_t* metadata = nullptr;
-  if (const auto error = rd_kafka_metadata(client, 1, nullptr, &metadata,
-                                           static_cast<int>(timeout.count()))) {
-    return fail(ErrorKind::kUnavailable,
-                fmt::format("kafka: no broker answered within {} ms ({})", timeout.count(),
-                            rd_kafka_err2str(error)));
+  if (const auto error =
+          rd_kafka_metadata(client, 1, nullptr, &metadata, static_cast<int>(timeout.count()))) {
+    return fail(ErrorKind::kUnavailable, fmt::format("kafka: no broker answered within {} ms ({})",
+                                                     timeout.count(), rd_kafka_err2str(error)));
   }
   std::vector<KafkaTopic> topics;
   for (int i = 0; i < metadata->topic_cnt; ++i) {
@@ -283,10 +282,10 @@ Error no_such_topic(std::string_view name, std::span<const KafkaTopic> known) {
   std::vector<std::string> names;
   for (const KafkaTopic& topic : known) names.push_back(topic.name);
   const auto nearest = nearest_name(name, names);
-  return {ErrorKind::kInvalid,
-          fmt::format("kafka: no topic '{}'; expected one of the {} there are{}", name,
-                      names.size(),
-                      nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest))};
+  return {
+      ErrorKind::kInvalid,
+      fmt::format("kafka: no topic '{}'; expected one of the {} there are{}", name, names.size(),
+                  nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest))};
 }
 
 std::string nearest_name(std::string_view name, std::span<const std::string> known) {

@@ -13,9 +13,8 @@ namespace {
 
 // Delivery guarantees rest on these.
 constexpr std::array<std::string_view, 8> kOwn{
-    "bootstrap.servers", "metadata.broker.list", "client.id",
-    "group.id",          "enable.auto.commit",   "enable.auto.offset.store",
-    "enable.idempotence", "enable.partition.eof"};
+    "bootstrap.servers",  "metadata.broker.list",     "client.id",          "group.id",
+    "enable.auto.commit", "enable.auto.offset.store", "enable.idempotence", "enable.partition.eof"};
 
 std::vector<std::string> known_properties() {
   std::vector<std::string> names;
@@ -35,12 +34,13 @@ std::vector<std::string> check_properties(const std::map<std::string, std::strin
   for (const auto& [name, value] : properties) {
     if (std::ranges::find(kOwn, name) != kOwn.end()) {
       problems.push_back(fmt::format(
-          "kafka.properties.{}: found a property that anomalyd sets itself; expected another", name));
+          "kafka.properties.{}: found a property that anomalyd sets itself; expected another",
+          name));
       continue;
     }
     std::array<char, 512> reason{};
-    switch (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), reason.data(),
-                              reason.size())) {
+    switch (
+        rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), reason.data(), reason.size())) {
       case RD_KAFKA_CONF_OK: break;
       case RD_KAFKA_CONF_INVALID:
         problems.push_back(is_secret_property(name)
@@ -53,9 +53,10 @@ std::vector<std::string> check_properties(const std::map<std::string, std::strin
         break;
       case RD_KAFKA_CONF_UNKNOWN: {
         const auto nearest = nearest_name(name, known_properties());
-        problems.push_back(fmt::format(
-            "kafka.properties.{}: unknown property; expected one of librdkafka {}{}", name,
-            librdkafka_version(), nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+        problems.push_back(
+            fmt::format("kafka.properties.{}: unknown property; expected one of librdkafka {}{}",
+                        name, librdkafka_version(),
+                        nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
         break;
       }
     }
@@ -64,9 +65,13 @@ std::vector<std::string> check_properties(const std::map<std::string, std::strin
 }
 
 bool is_secret_property(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kSecret{
-      "sasl.password",       "ssl.key.password",     "ssl.key.pem", "ssl.keystore.password",
-      "sasl.oauthbearer.config", "sasl.oauthbearer.client.secret", "ssl_key"};
+  constexpr std::array<std::string_view, 7> kSecret{"sasl.password",
+                                                    "ssl.key.password",
+                                                    "ssl.key.pem",
+                                                    "ssl.keystore.password",
+                                                    "sasl.oauthbearer.config",
+                                                    "sasl.oauthbearer.client.secret",
+                                                    "ssl_key"};
   return std::ranges::find(kSecret, name) != kSecret.end() ||
          name.find("password") != std::string_view::npos ||
          name.find("secret") != std::string_view::npos;

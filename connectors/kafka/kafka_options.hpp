@@ -11,10 +11,10 @@ namespace anomalyd::connectors {
 
 /// How to reach a cluster; the same for every client.
 struct KafkaOptions {
-  std::string brokers;                ///< host:port, several with commas between them.
+  std::string brokers{};               ///< host:port, several with commas between them.
   std::string client_id = "anomalyd";  ///< As the brokers' logs and quotas name this client.
   /// Any property of librdkafka, passed through as it is: security, tuning.
-  std::map<std::string, std::string> properties;
+  std::map<std::string, std::string> properties{};
 };
 
 /// Returns one sentence for each property that is unknown (naming the nearest one), has a value

@@ -35,8 +35,8 @@ bool is_hopeless(rd_kafka_resp_err_t error) {
 
 Status outcome(rd_kafka_resp_err_t error, std::string_view topic) {
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  const bool ours = error == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-                    error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+  const bool ours =
+      error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
   const auto kind = ours                 ? ErrorKind::kCancelled
                     : is_hopeless(error) ? ErrorKind::kInvalid
                                          : ErrorKind::kUnavailable;
@@ -84,7 +84,8 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::connect(Options options, K
   impl->server = std::jthread{[impl = impl.get()](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       rd_kafka_poll(impl->client.get(), kServeMillis);
-      if (impl->brokers_away() && a_broker_answers(impl->client.get(), milliseconds{kServeMillis})) {
+      if (impl->brokers_away() &&
+          a_broker_answers(impl->client.get(), milliseconds{kServeMillis})) {
         impl->brokers_came();
       }
     }
@@ -125,8 +126,7 @@ Status KafkaProducer::send(const Message& message, DoneFn done, WhenFull when_fu
   fields[5].u.i = RD_KAFKA_MSG_F_COPY | block;
   fields[6].vtype = RD_KAFKA_VTYPE_OPAQUE;
   fields[6].u.ptr = waiting.get();
-  rd_kafka_error_t* error =
-      rd_kafka_produceva(impl_->client.get(), fields.data(), fields.size());
+  rd_kafka_error_t* error = rd_kafka_produceva(impl_->client.get(), fields.data(), fields.size());
   if (error != nullptr) {
     const auto code = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
@@ -160,9 +160,8 @@ Status KafkaProducer::flush(milliseconds timeout) {
       RD_KAFKA_RESP_ERR_NO_ERROR) {
     return {};
   }
-  return fail(ErrorKind::kUnavailable,
-              fmt::format("kafka: {} messages still wait after {} ms", num_waiting(),
-                          timeout.count()));
+  return fail(ErrorKind::kUnavailable, fmt::format("kafka: {} messages still wait after {} ms",
+                                                   num_waiting(), timeout.count()));
 }
 
 std::size_t KafkaProducer::num_waiting() const {

@@ -24,19 +24,19 @@ namespace anomalyd::connectors {
 class KafkaProducer {
  public:
   struct Options {
-    KafkaOptions kafka;
-    std::chrono::milliseconds linger{5};   ///< 0..60000 ms to wait for more of a batch.
-    std::string compression = "lz4";       ///< none, gzip, snappy, lz4 or zstd.
-    std::size_t queue_messages = 100'000;  ///< 1..10000000 messages that wait.
-    std::size_t queue_kbytes = 131'072;    ///< 1..2097151 KiB that wait.
+    KafkaOptions kafka{};
+    std::chrono::milliseconds linger{5};         ///< 0..60000 ms to wait for more of a batch.
+    std::string compression = "lz4";             ///< none, gzip, snappy, lz4 or zstd.
+    std::size_t queue_messages = 100'000;        ///< 1..10000000 messages that wait.
+    std::size_t queue_kbytes = 131'072;          ///< 1..2097151 KiB that wait.
     std::chrono::milliseconds give_up_after{0};  ///< 0: never, as long as it may help.
   };
   /// What to send. The views are copied.
   struct Message {
-    std::string_view topic;
-    std::string_view key;  ///< Chooses the partition, as Java's producers do; empty: any.
-    std::string_view value;
-    std::optional<EventTime> timestamp;  ///< Now, if absent.
+    std::string_view topic{};
+    std::string_view key{};  ///< Chooses the partition, as Java's producers do; empty: any.
+    std::string_view value{};
+    std::optional<EventTime> timestamp{};  ///< Now, if absent.
     std::span<const Header> headers{};
   };
   enum class WhenFull : std::uint8_t {

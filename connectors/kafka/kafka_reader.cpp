@@ -165,20 +165,21 @@ Status KafkaReader::poll(milliseconds timeout, const RecordsFn& take) {
 void KafkaReader::Impl::take(RdKafkaMessage message) {
   const bool is_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !is_end) {
-    fault = Error{ErrorKind::kInvalid, fmt::format("kafka: {}", rd_kafka_message_errstr(message.get()))};
+    fault = Error{ErrorKind::kInvalid,
+                  fmt::format("kafka: {}", rd_kafka_message_errstr(message.get()))};
     return;
   }
   Range& range = ranges.at({rd_kafka_topic_name(message->rkt), message->partition});
-  // At an end the offset is the position, which a transaction's markers place after the last record.
+  // At an end the offset is the position, which a transaction's markers place after the last
+  // record.
   range.next = is_end ? message->offset : message->offset + 1;
   const bool beyond = options.until && message->offset >= range.end;
   if (!is_end && !beyond) records.add(std::move(message));
 }
 
 bool KafkaReader::at_end() const {
-  return std::ranges::all_of(impl_->ranges, [](const auto& entry) {
-    return entry.second.next >= entry.second.end;
-  });
+  return std::ranges::all_of(
+      impl_->ranges, [](const auto& entry) { return entry.second.next >= entry.second.end; });
 }
 
 std::int64_t KafkaReader::total() const {

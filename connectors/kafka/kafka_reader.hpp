@@ -26,15 +26,15 @@ class KafkaReader {
     kTime,  ///< The first record whose timestamp is `time` or later.
   };
   struct Options {
-    KafkaOptions kafka;
-    std::vector<std::string> topics;  ///< Names, or regular expressions that begin with ^.
+    KafkaOptions kafka{};
+    std::vector<std::string> topics{};  ///< Names, or regular expressions that begin with ^.
     From from = From::kBeginning;
     std::int64_t tail = 1000;
     EventTime time{};
-    std::optional<EventTime> until;     ///< at_end() before the first record of that time or later.
-    std::vector<Position> positions;    ///< Begin here instead, in the partitions named.
-    std::vector<std::string> headers;   ///< Names of the headers that records shall carry.
-    std::size_t max_records = 2'000;    ///< 1..100000 handed over at once.
+    std::optional<EventTime> until{};   ///< at_end() before the first record of that time or later.
+    std::vector<Position> positions{};  ///< Begin here instead, in the partitions named.
+    std::vector<std::string> headers{};         ///< Names of the headers that records shall carry.
+    std::size_t max_records = 2'000;            ///< 1..100000 handed over at once.
     std::chrono::milliseconds timeout{10'000};  ///< How long opening waits for the brokers.
   };
   using RecordsFn = std::function<void(std::span<const Record>)>;

@@ -24,7 +24,9 @@ void KafkaAlertSink::send(Alert alert, std::function<void(Status)> done) {
   if (!sent) done(sent);
 }
 
-Status KafkaAlertSink::flush(std::chrono::milliseconds timeout) { return producer_->flush(timeout); }
+Status KafkaAlertSink::flush(std::chrono::milliseconds timeout) {
+  return producer_->flush(timeout);
+}
 
 Result<std::unique_ptr<KafkaDeadLetterSink>> KafkaDeadLetterSink::connect(Options options,
                                                                           KafkaLogFn log) {

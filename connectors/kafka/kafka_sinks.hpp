@@ -19,9 +19,9 @@ namespace anomalyd::connectors {
 class KafkaAlertSink final : public AlertSink {
  public:
   struct Options {
-    KafkaOptions kafka;
+    KafkaOptions kafka{};
     std::string topic = "anomalies";  ///< Where alerts go. See KafkaAdmin::ensure_topic.
-    AlertEncoder::Options encoder;
+    AlertEncoder::Options encoder{};
   };
 
   /// The brokers need not be there yet. Errors: kInvalid.
@@ -49,8 +49,8 @@ class KafkaAlertSink final : public AlertSink {
 class KafkaDeadLetterSink final : public DeadLetterSink {
  public:
   struct Options {
-    KafkaOptions kafka;
-    std::string topic;  ///< Where they go.
+    KafkaOptions kafka{};
+    std::string topic{};                              ///< Where they go.
     std::chrono::milliseconds give_up_after{60'000};  ///< 1000..3600000 ms without a broker.
   };
 
@@ -61,9 +61,7 @@ class KafkaDeadLetterSink final : public DeadLetterSink {
   void send(const Record& record, const Rejected& why) override;
   [[nodiscard]] Status flush(std::chrono::milliseconds timeout);
   /// Records that did not get there.
-  [[nodiscard]] std::uint64_t num_dropped() const {
-    return num_refused_ + producer_->num_failed();
-  }
+  [[nodiscard]] std::uint64_t num_dropped() const { return num_refused_ + producer_->num_failed(); }
 
  private:
   KafkaDeadLetterSink(std::string topic, std::unique_ptr<KafkaProducer> producer);

@@ -53,13 +53,13 @@ struct KafkaSource::Impl : KafkaClientState {
   void check(rd_kafka_error_t* error, std::string_view action) const;
 
   Options options;
-  SourceHandler* handler = nullptr;  // while inside poll or close
+  SourceHandler* handler = nullptr;        // while inside poll or close
   std::map<PartitionId, Offset> assigned;  // with the last known end; -1 before any
   bool joined = false;                     // partitions were assigned at least once
   bool revoking = false;
   std::optional<Error> fault;  // to be returned by the poll that met it
 
-  KafkaRecords records;        // collected by poll and not handed over yet
+  KafkaRecords records;  // collected by poll and not handed over yet
 
   std::atomic<std::uint64_t> num_rebalances = 0;
   std::atomic<std::uint64_t> num_commit_failures = 0;
@@ -105,9 +105,10 @@ Status KafkaSource::Impl::subscribe() {
   for (const std::string& topic : options.topics) topics.push_back({topic, RD_KAFKA_PARTITION_UA});
   const auto error = rd_kafka_subscribe(client.get(), to_list(topics).get());
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-  return fail(ErrorKind::kInvalid,
-              fmt::format("input.topics: found {}; expected names or valid regular expressions ({})",
-                          fmt::join(options.topics, ", "), rd_kafka_err2str(error)));
+  return fail(
+      ErrorKind::kInvalid,
+      fmt::format("input.topics: found {}; expected names or valid regular expressions ({})",
+                  fmt::join(options.topics, ", "), rd_kafka_err2str(error)));
 }
 
 Status KafkaSource::poll(milliseconds timeout, SourceHandler& handler) {
@@ -146,9 +147,10 @@ void KafkaSource::Impl::take_event(const rd_kafka_message_t& message) {
   }
   const std::string_view reason = rd_kafka_message_errstr(&message);
   if (is_configuration_fault(message.err)) {
-    const auto sentence = fmt::format("kafka: {}; expected topics that exist and may be read by "
-                                      "group '{}'",
-                                      reason, options.group);
+    const auto sentence = fmt::format(
+        "kafka: {}; expected topics that exist and may be read by "
+        "group '{}'",
+        reason, options.group);
     fault = Error{ErrorKind::kInvalid, sentence};
   } else {
     log(KafkaLogLevel::kWarning, fmt::format("kafka: {}", reason));

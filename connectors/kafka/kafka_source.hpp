@@ -30,13 +30,13 @@ class KafkaSource final : public Source {
   /// Where to begin in a partition for which the group has no offset.
   enum class Start : std::uint8_t { kEarliest, kLatest };
   struct Options {
-    KafkaOptions kafka;
-    std::vector<std::string> topics;  ///< Names, or regular expressions that begin with ^.
-    std::string group = "anomalyd";   ///< Instances of one group share the partitions.
+    KafkaOptions kafka{};
+    std::vector<std::string> topics{};  ///< Names, or regular expressions that begin with ^.
+    std::string group = "anomalyd";     ///< Instances of one group share the partitions.
     Start start = Start::kEarliest;
     std::size_t queue_kbytes = 131'072;  ///< 1024..2097151 KiB fetched ahead.
     std::size_t max_records = 2'000;     ///< 1..100000 handed over at once.
-    std::vector<std::string> headers;    ///< Names of the headers that records shall carry.
+    std::vector<std::string> headers{};  ///< Names of the headers that records shall carry.
     std::chrono::milliseconds close_timeout{10'000};  ///< 100..600000 ms to leave the group.
   };
   /// Counts since the start.

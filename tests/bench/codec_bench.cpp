@@ -18,8 +18,9 @@ constexpr std::int64_t kStartMillis = 1'700'000'000'000;
 
 std::string json_record(std::size_t i) {
   const auto x = static_cast<double>(i % 1000);
-  return fmt::format(R"({{"series":"h{:05}","ts":{},"cpu":{:.3f},"mem":{:.3f},"net":{:.3f},"io":{:.3f}}})",
-                     i % 5000, kStartMillis + static_cast<std::int64_t>(i), x / 7, x / 11, x * 13, x / 3);
+  return fmt::format(
+      R"({{"series":"h{:05}","ts":{},"cpu":{:.3f},"mem":{:.3f},"net":{:.3f},"io":{:.3f}}})",
+      i % 5000, kStartMillis + static_cast<std::int64_t>(i), x / 7, x / 11, x * 13, x / 3);
 }
 
 std::string nested_record(std::size_t i) {
@@ -44,8 +45,9 @@ std::string csv_record(std::size_t i) {
 
 std::string influx_record(std::size_t i) {
   const auto x = static_cast<double>(i % 1000);
-  return fmt::format("host,name=h{:05} cpu={:.3f},mem={:.3f},net={:.3f},io={:.3f} {}000000", i % 5000,
-                     x / 7, x / 11, x * 13, x / 3, kStartMillis + static_cast<std::int64_t>(i));
+  return fmt::format("host,name=h{:05} cpu={:.3f},mem={:.3f},net={:.3f},io={:.3f} {}000000",
+                     i % 5000, x / 7, x / 11, x * 13, x / 3,
+                     kStartMillis + static_cast<std::int64_t>(i));
 }
 
 SampleDecoder::Options options_for(Format format) {
@@ -84,9 +86,8 @@ void decode(benchmark::State& state, Format format, std::string (*make)(std::siz
   state.SetItemsProcessed(static_cast<std::int64_t>(rows));
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) *
                           static_cast<std::int64_t>(bytes));
-  state.counters["us_per_record"] =
-      benchmark::Counter(static_cast<double>(rows) / 1e6,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["us_per_record"] = benchmark::Counter(
+      static_cast<double>(rows) / 1e6, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 BENCHMARK_CAPTURE(decode, json_wide, Format::kJson, json_record);
