@@ -63,7 +63,7 @@ class StateReader {
     if (!get(size)) return false;
     if (size > bytes_.size() / sizeof(T)) return ok_ = false;
     values.resize(size);
-    std::memcpy(values.data(), bytes_.data(), size * sizeof(T));
+    if (size > 0) std::memcpy(values.data(), bytes_.data(), size * sizeof(T));
     bytes_ = bytes_.subspan(size * sizeof(T));
     return true;
   }

@@ -101,7 +101,8 @@ void AdaptiveTail::keep(float x) {
 void AdaptiveTail::refit() {
   const double moved = sketch_.quantile(options_.level) - tail_start_;
   tail_start_ += moved;
-  if (new_excesses_ >= static_cast<std::uint32_t>(options_.refit_excesses)) {
+  const auto enough = static_cast<std::uint32_t>(options_.refit_excesses);
+  if (new_excesses_ >= enough || num_excesses_ < 4 * enough) {
     fit_shape_and_scale();
   } else if (moved != 0) {
     // Excesses over another threshold have the same shape and a scale that is linear in it.
@@ -137,9 +138,10 @@ void AdaptiveTail::fit_shape_and_scale() {
 std::vector<double> AdaptiveTail::newest_excesses() const {
   std::vector<double> excesses;
   excesses.reserve(options_.excesses);
+  std::size_t place = ring_next_;  // one past the newest
   for (std::size_t i = 0; i < ring_.size() && excesses.size() < options_.excesses; ++i) {
-    const std::size_t newest_first = (ring_next_ + ring_.size() - 1 - i) % ring_.size();
-    const double x = static_cast<double>(ring_[newest_first]);
+    place = place == 0 ? ring_.size() - 1 : place - 1;
+    const double x = static_cast<double>(ring_[place]);
     if (x > tail_start_) excesses.push_back(x - tail_start_);
   }
   return excesses;

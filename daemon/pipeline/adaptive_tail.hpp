@@ -36,12 +36,13 @@ class AdaptiveTail {
     double prior_weight = 10;     ///< >= 0. In excesses.
     double trim = 3e-3;           ///< 0..0.02. Calibration scores rarer than this do not teach.
     int refit_rows = 32;          ///< >= 1. The start of the tail is renewed this often.
-    int refit_excesses = 8;       ///< >= 0. Its shape only after this many new excesses.
+    int refit_excesses = 8;       ///< >= 0. Its shape only after this many new excesses, as soon
+                                  ///< as it rests on four times as many.
     int free_rows = 2;            ///< >= 0. Rows of a run that still count as ordinary.
     double incident_share = 0.1;  ///< 0..1. Weight of a row of an incident.
     std::size_t bins = 512;       ///< 64..65536. Of the sketch.
     double drift_rows = 0;        ///< >= 0. Memory of a drifting centre; 0: the centre stays.
-    int warm_up_rows = 0;  ///< >= 0. With fewer scores seen, distance from the median decides.
+    int warm_up_rows = 100;  ///< >= 0. With fewer scores seen, distance from the median decides.
   };
 
   /// How the last p-value came about, from the weakest evidence to the strongest.

@@ -46,6 +46,7 @@ void AlertRule::use(double alpha, double budget, const Options& options) {
                 {.budget = budget, .gain = options.gain, .onset_gap = options.gap_rows});
   up_ = std::exp(options.tracking * (1 - kExceeded));
   down_ = std::exp(-options.tracking * kExceeded);
+  fade_ = 1 - 1 / options.fade_rows;
 }
 
 double AlertRule::earned(double alpha) const {
@@ -101,7 +102,7 @@ void AlertRule::hold(const Decision& decision) {
       peak_ = 0;
     }
   }
-  bar_ *= 1 - 1 / options_.fade_rows;
+  bar_ *= fade_;
 }
 
 void AlertRule::count_suppressed(const Reading& reading, double score, const Decision& decision) {

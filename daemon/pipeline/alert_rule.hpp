@@ -86,6 +86,7 @@ class AlertRule {
   Governor governor_;
   double up_ = 1;                      // factor of a scale that was exceeded; derived
   double down_ = 1;                    // factor of one that was not; derived
+  double fade_ = 1;                    // factor of the bar per row; derived
   std::vector<Smoothed> start_;        // [members] as calibrated
   std::vector<Smoothed> scales_;       // [members] as tracked
   std::vector<Smoothed> first_level_;  // [members]; empty unless a second level is accepted

@@ -45,17 +45,23 @@ double combine(std::span<const Smoothed> costs, std::span<const Smoothed> scales
 }
 
 Calibration::Calibration(std::size_t members, std::size_t channels, const Options& options)
-    : options_{options},
-      channels_{channels},
+    : channels_{channels},
       scales_(members * channels),
       smoothed_(members),
-      score_scales_(members, {1, 1}) {}
+      score_scales_(members, {1, 1}) {
+  use(options);
+}
+
+void Calibration::use(const Options& options) {
+  fast_rate_ = 2 / (options.fast_rows + 1);
+  slow_rate_ = 2 / (options.slow_rows + 1);
+}
 
 Calibration::Learned Calibration::learn(std::span<const float> residuals, std::size_t members,
                                         std::size_t channels, const Options& options) {
   Learned learned{Calibration{members, channels, options}, {}, {}};
   Calibration& calibration = learned.calibration;
-  calibration.learn_scales(residuals);
+  calibration.learn_scales(residuals, options.scale_floor);
 
   const std::size_t width = members * channels;
   std::vector<Smoothed> rows;
@@ -73,7 +79,7 @@ Calibration::Learned Calibration::learn(std::span<const float> residuals, std::s
   return learned;
 }
 
-void Calibration::learn_scales(std::span<const float> residuals) {
+void Calibration::learn_scales(std::span<const float> residuals, double scale_floor) {
   struct Sums {
     double count = 0, sum = 0, squares = 0;
   };
@@ -94,7 +100,7 @@ void Calibration::learn_scales(std::span<const float> residuals) {
       count += cell.count;
       squares += cell.squares;
     }
-    const double floor = options_.scale_floor * std::sqrt(squares / std::max(count, 1.0)) + 1e-6;
+    const double floor = scale_floor * std::sqrt(squares / std::max(count, 1.0)) + 1e-6;
     for (std::size_t c = 0; c < channels_; ++c) {
       const Sums& cell = channels[c];
       const double mean = cell.sum / std::max(cell.count, 1.0);
@@ -113,8 +119,6 @@ double Calibration::cost(std::size_t member, std::size_t channel, float residual
 }
 
 Calibration::Seen Calibration::observe(std::span<const float> residuals) {
-  const double fast_rate = 2 / (options_.fast_rows + 1);
-  const double slow_rate = 2 / (options_.slow_rows + 1);
   Seen seen = Seen::kNothing;
   for (std::size_t member = 0; member < smoothed_.size(); ++member) {
     double sum = 0.0;
@@ -127,11 +131,13 @@ Calibration::Seen Calibration::observe(std::span<const float> residuals) {
     }
     if (observed == 0) continue;
     seen = Seen::kSomething;
-    sum *= static_cast<double>(channels_) / static_cast<double>(observed);
+    if (observed < channels_) {
+      sum *= static_cast<double>(channels_) / static_cast<double>(observed);
+    }
     Smoothed& mean = smoothed_[member];
     if (!started_) mean = {sum, sum};
-    mean.fast += fast_rate * (sum - mean.fast);
-    mean.slow += slow_rate * (sum - mean.slow);
+    mean.fast += fast_rate_ * (sum - mean.fast);
+    mean.slow += slow_rate_ * (sum - mean.slow);
   }
   if (seen == Seen::kSomething) started_ = true;
   return seen;

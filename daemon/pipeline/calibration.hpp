@@ -67,7 +67,8 @@ class Calibration {
   [[nodiscard]] std::size_t members() const noexcept { return smoothed_.size(); }
   [[nodiscard]] std::size_t channels() const noexcept { return channels_; }
 
-  void use(const Options& options) { options_ = options; }
+  /// Takes the spans of `options`; the rest of them matters only to `learn`.
+  void use(const Options& options);
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);
@@ -79,11 +80,12 @@ class Calibration {
   };
 
   Calibration(std::size_t members, std::size_t channels, const Options& options);
-  void learn_scales(std::span<const float> residuals);
+  void learn_scales(std::span<const float> residuals, double scale_floor);
   [[nodiscard]] double cost(std::size_t member, std::size_t channel, float residual) const;
   [[nodiscard]] double part_of(std::size_t member) const;
 
-  Options options_;
+  double fast_rate_ = 0;  // of the running means
+  double slow_rate_ = 0;
   std::size_t channels_ = 0;
   bool started_ = false;                // the running means hold a row
   std::vector<Scale> scales_;           // [members x channels]

@@ -28,7 +28,7 @@ class DecayedSketch {
 
   /// The upper edge of the bin in which `level` (0..1) of the weight is reached.
   [[nodiscard]] double quantile(double level) const;
-  /// The share of the weight above `value`, half of its own bin included.
+  /// The share of the weight above `value`, to about a hundredth.
   [[nodiscard]] double share_above(double value) const;
   /// Half the width of the interval around `centre` that holds `level` of the weight.
   [[nodiscard]] double half_width(double centre, double level) const;
@@ -47,6 +47,7 @@ class DecayedSketch {
   void rescale();
 
   Range range_;
+  double bins_per_unit_ = 1.0;
   double growth_ = 1.0;  // of the weight, per row
   double weight_ = 1.0;  // of a row added now
   double total_ = 0.0;

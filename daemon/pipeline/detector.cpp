@@ -13,13 +13,12 @@ constexpr double kMaxAlpha = 1e-3;  // a larger budget is met by this already
 Detector::Detector(const Options& options) : Detector{Calibration::Learned{}, options} {}
 
 Detector::Detector(Calibration::Learned learned, const Options& options)
-    : options_{options},
-      calibration_{std::move(learned.calibration)},
+    : calibration_{std::move(learned.calibration)},
       threshold_{learned.scores, options.threshold},
       rule_{std::move(learned.rule_scales), kMaxAlpha, options.budget, learned.scores.size(),
             options.rule} {
   theta_ = threshold_.tail().extremal_index(learned.scores);
-  apply_options();
+  use(options);
 }
 
 Detector Detector::calibrate(std::span<const float> residuals, std::size_t members,
@@ -27,18 +26,13 @@ Detector Detector::calibrate(std::span<const float> residuals, std::size_t membe
   return {Calibration::learn(residuals, members, channels, options.calibration), options};
 }
 
-void Detector::apply_options() {
-  alpha_ = options_.alpha.value_or(std::min(kMaxAlpha, options_.budget / theta_));
-  Threshold::Options threshold = options_.threshold;
+void Detector::use(const Options& options) {
+  alpha_ = options.alpha.value_or(std::min(kMaxAlpha, options.budget / theta_));
+  Threshold::Options threshold = options.threshold;
   threshold.tail.alpha = alpha_;
   threshold_.use(threshold);
-  calibration_.use(options_.calibration);
-  rule_.use(alpha_, options_.budget, options_.rule);
-}
-
-void Detector::use(const Options& options) {
-  options_ = options;
-  apply_options();
+  calibration_.use(options.calibration);
+  rule_.use(alpha_, options.budget, options.rule);
 }
 
 Verdict Detector::judge(std::span<const float> residuals) {
@@ -69,9 +63,7 @@ bool Detector::load(StateReader& in) {
   if (!in.get(theta_) || !calibration_.load(in) || !threshold_.load(in) || !rule_.load(in)) {
     return false;
   }
-  if (!(theta_ > 0 && theta_ <= 1) || rule_.members() != calibration_.members()) return false;
-  apply_options();
-  return true;
+  return theta_ > 0 && theta_ <= 1 && rule_.members() == calibration_.members();
 }
 
 }  // namespace anomalyd::pipeline

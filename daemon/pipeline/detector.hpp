@@ -34,9 +34,9 @@ struct Verdict {
 class Detector {
  public:
   struct Options {
-    Calibration::Options calibration;
-    Threshold::Options threshold;
-    AlertRule::Options rule;
+    Calibration::Options calibration{};
+    Threshold::Options threshold{};
+    AlertRule::Options rule{};
     double budget = 1e-3;  ///< > 0. Alert onsets per row, from AlertBudget::per_row.
     /// 0..0.01. The p-value that alerts. Unset: from the budget through the extremal index theta
     /// of the calibration scores, min(1e-3, budget / theta), because neighbouring rows exceed a
@@ -75,16 +75,14 @@ class Detector {
   [[nodiscard]] std::size_t channels() const noexcept { return calibration_.channels(); }
 
   void save(StateWriter& out) const;
+  /// Reads what was learned. Options are not state: `use` has to follow.
   [[nodiscard]] bool load(StateReader& in);
-
-  /// Options are not state: a detector that was loaded gets the configured ones here.
+  /// Replaces the options; what is learned stays.
   void use(const Options& options);
 
  private:
   Detector(Calibration::Learned learned, const Options& options);
-  void apply_options();
 
-  Options options_;
   double theta_ = 1;  // extremal index of the calibration scores
   double alpha_ = 0;  // derived from it and the options
   Calibration calibration_;

@@ -41,7 +41,7 @@ class Threshold {
     double fixed = 2.0;       ///< > 0. For `fixed`: the score; ordinary ones are about 0.7.
     double quantile = 0.999;  ///< 0.5..1. For `quantile`: share of the recent scores below it.
     double deviations = 6;    ///< > 0. For `mad`: counted on the logarithm of the score.
-    AdaptiveTail::Options tail;
+    AdaptiveTail::Options tail{};
   };
 
   /// `scores` are those of calibration rows, in time order.

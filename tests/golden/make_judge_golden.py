@@ -50,7 +50,7 @@ def score_streams():
     dirty = rng.exponential(1.0, n)
     dirty[300:308] *= 50
     return dict(exponential=exponential, correlated=correlated, drifting=drifting, shifted=shifted,
-                spiky=spiky, ties=ties, dirty=dirty)
+                spiky=spiky, ties=ties, dirty=dirty, followed=drifting)
 
 
 def residual_streams():
@@ -82,9 +82,10 @@ def write(name, header, rows):
             f.write(','.join(row) + '\n')
 
 
-def tail_rows(ref, scores):
+def tail_rows(ref, name, scores):
     scores = [float('%.6g' % v) for v in scores]
-    tail = ref.AdaptiveTail(scores[:CALIBRATION])
+    drift = 400 if name == 'followed' else 0  # memory of the centre, in rows
+    tail = ref.AdaptiveTail(scores[:CALIBRATION], H_drift=drift)
     for i, score in enumerate(scores):
         p, alert = tail.step(score) if i >= CALIBRATION else (1.0, False)
         yield '%.6g' % score, p_text(p), str(int(alert))
@@ -122,7 +123,7 @@ def main():
     args = parser.parse_args()
     tail, detector = reference(args.tail), reference(args.detector)
     for name, scores in score_streams().items():
-        write('tail_%s.csv' % name, 'score,p,alert', tail_rows(tail, scores))
+        write('tail_%s.csv' % name, 'score,p,alert', tail_rows(tail, name, scores))
     for name, residuals in residual_streams().items():
         write('detector_%s.csv' % name, 'r00,r01,r10,r11,score,p,alert',
               detector_rows(detector, residuals))

@@ -70,7 +70,10 @@ TEST_P(TailGolden, GivesTheProbabilitiesAndAlertsOfTheReference) {
   for (const auto& row : rows) scores.push_back(row.score);
 
   AdaptiveTail tail{std::span{scores}.first(kCalibrationRows),
-                    {.trim = 1e-3, .refit_excesses = 0, .bins = 4096}};
+                    {.trim = 1e-3,
+                     .refit_excesses = 0,
+                     .bins = 4096,
+                     .drift_rows = GetParam() == std::string_view{"followed"} ? 400.0 : 0.0}};
   Governor governor{1e-3, {}};
   for (std::size_t i = kCalibrationRows; i < rows.size(); ++i) {
     const double p_value = tail.observe(scores[i]);
@@ -83,7 +86,7 @@ TEST_P(TailGolden, GivesTheProbabilitiesAndAlertsOfTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Streams, TailGolden,
                          ::testing::Values("exponential", "correlated", "drifting", "shifted",
-                                           "spiky", "ties", "dirty"));
+                                           "spiky", "ties", "dirty", "followed"));
 
 class DetectorGolden : public ::testing::TestWithParam<const char*> {};
 
