@@ -1,6 +1,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
@@ -21,6 +22,12 @@ namespace {
 constexpr std::int64_t kValidationWindows = 2048;
 constexpr double kTrimmedShare = 0.95;
 constexpr double kClip = 5;
+
+// The slots [begin, end).
+struct SlotRange {
+  std::int64_t begin;
+  std::int64_t end;
+};
 
 // Adam on stacked parameters.
 class Adam {
@@ -104,9 +111,9 @@ class BestWeights {
 // Draws batches: each slot shuffles its own windows, and begins again when they are used up.
 class Batches {
  public:
-  Batches(const TrainingRows& rows, std::int64_t window, const FitOptions& options)
+  Batches(const TrainingRows& rows, SlotRange slots, std::int64_t window, const FitOptions& options)
       : rows_{rows}, lags_{window_lags(window)} {
-    for (std::int64_t slot = 0; slot < rows.num_slots(); ++slot) {
+    for (std::int64_t slot = slots.begin; slot < slots.end; ++slot) {
       const EndSplit split = split_in_time(rows, slot, window);
       fit_.push_back(thin_out(split.fit, options.max_windows));
       validation_.push_back(split.validation);
@@ -172,13 +179,16 @@ at::Tensor validation_loss(const WindowLoss& loss, const std::vector<at::Tensor>
   return sorted.narrow(1, 0, kept).mean(1).to(at::kCPU, at::kDouble);
 }
 
-}  // namespace
-
-Result<Fitted> minimise(const WindowLoss& loss, std::vector<at::Tensor> parameters,
-                        const TrainingRows& rows, std::int64_t window, const FitRun& run) {
+Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tensor>& start,
+                              const TrainingRows& rows, SlotRange slots, std::int64_t window,
+                              const FitRun& run) {
   const at::AutoGradMode with_grad{true};
-  for (at::Tensor& parameter : parameters) parameter.set_requires_grad(true);
-  Batches batches{rows, window, run.options};
+  std::vector<at::Tensor> parameters;
+  for (const at::Tensor& all : start) {
+    parameters.push_back(all.narrow(0, slots.begin, slots.end - slots.begin).clone());
+    parameters.back().set_requires_grad(true);
+  }
+  Batches batches{rows, slots, window, run.options};
   Adam adam{parameters, run.options.learning_rate};
   BestWeights best{parameters, run.options.patience};
   at::Generator noise = at::detail::createCPUGenerator(run.options.seed + 1);
@@ -202,6 +212,31 @@ Result<Fitted> minimise(const WindowLoss& loss, std::vector<at::Tensor> paramete
                  newest_loss.mean().item<double>());
   }
   return Fitted{std::move(best).take(), epoch};
+}
+
+}  // namespace
+
+Result<Fitted> minimise(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
+                        const TrainingRows& rows, std::int64_t window, const FitRun& run) {
+  // The pooled slot has many more windows than the others: it takes its steps by itself.
+  const std::int64_t own = rows.num_slots() - 1;
+  FitRun part = run;
+  part.progress = [&](double share, double newest_loss) {
+    run.progress(own > 0 ? share / 2 : share, newest_loss);
+  };
+  auto pooled = minimise_slots(loss, parameters, rows, {0, 1}, window, part);
+  if (!pooled || own == 0) return pooled;
+
+  part.progress = [&](double share, double newest_loss) {
+    run.progress((1 + share) / 2, newest_loss);
+  };
+  auto each = minimise_slots(loss, parameters, rows, {1, 1 + own}, window, part);
+  if (!each) return each;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    pooled->weights[i] = at::cat({pooled->weights[i], each->weights[i]});
+  }
+  pooled->epochs = std::max(pooled->epochs, each->epochs);
+  return pooled;
 }
 
 at::Tensor masked_square_error(const at::Tensor& output, const TrainingBatch& batch) {

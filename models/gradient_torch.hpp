@@ -24,7 +24,7 @@ struct TrainingBatch {
 using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& parameters,
                                             const TrainingBatch& batch)>;
 
-/// Minimises `loss` over `parameters`, all slots in the same products.
+/// Minimises `loss` from `parameters`; slots of single series share the same products.
 ///
 /// Adam (Kingma and Ba 2015) with the gradient of each slot clipped by itself; every slot keeps
 /// the weights of its best epoch on the last quarter of its rows and stops counting when it has
@@ -32,7 +32,8 @@ using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& param
 /// of its own with the same seed. The statistic is the mean of the lowest 95 % of window losses,
 /// so that anomalies among the validation rows do not decide.
 /// Errors: kCancelled.
-[[nodiscard]] Result<Fitted> minimise(const WindowLoss& loss, std::vector<at::Tensor> parameters,
+[[nodiscard]] Result<Fitted> minimise(const WindowLoss& loss,
+                                      const std::vector<at::Tensor>& parameters,
                                       const TrainingRows& rows, std::int64_t window,
                                       const FitRun& run);
 

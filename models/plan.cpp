@@ -111,8 +111,8 @@ Status check_options(const Options& options) {
   for (const Bound& bound : bounds) {
     if (bound.value >= bound.range.low && bound.value <= bound.range.high) continue;
     std::ostringstream text;
-    text << bound.name << ": found " << bound.value << "; expected " << bound.range.low
-         << ".." << bound.range.high;
+    text << bound.name << ": found " << bound.value << "; expected " << bound.range.low << ".."
+         << bound.range.high;
     return fail(ErrorKind::kInvalid, text.str());
   }
   const auto members = plan_members(options, 1);

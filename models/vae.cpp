@@ -49,7 +49,7 @@ class Vae final : public Member {
     const auto loss = [this](const std::vector<at::Tensor>& weights, const TrainingBatch& batch) {
       return negative_elbo(weights, batch);
     };
-    return minimise(loss, std::move(parameters), rows, dense_.window, run);
+    return minimise(loss, parameters, rows, dense_.window, run);
   }
 
  protected:

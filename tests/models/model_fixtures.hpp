@@ -1,0 +1,94 @@
+#pragma once
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <numbers>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "daemon/core/model.hpp"
+#include "models/torch_models.hpp"
+
+namespace anomalyd::models::testing {
+
+using Options = TorchModelFactory::Options;
+
+/// Small and quick to train; tests change what they are about.
+inline Options small_options(std::string kind) {
+  return {.kind = std::move(kind),
+          .window = 8,
+          .hidden = {12},
+          .latent = 3,
+          .epochs = 4,
+          .batch = 64,
+          .device = "cpu",
+          .threads = 1};
+}
+
+inline std::unique_ptr<TorchModelFactory> factory(const Options& options) {
+  auto result = TorchModelFactory::create(options);
+  EXPECT_TRUE(result) << (result ? "" : result.error().message);
+  return result ? std::move(*result) : nullptr;
+}
+
+/// Rows of channels that move together with some noise of their own: [num_rows x channels].
+inline std::vector<float> coupled_rows(std::size_t num_rows, std::size_t channels, unsigned seed) {
+  std::mt19937 random{seed};
+  std::normal_distribution<float> noise{0, 0.2F};
+  std::vector<float> rows;
+  for (std::size_t t = 0; t < num_rows; ++t) {
+    const double phase = 2 * std::numbers::pi * static_cast<double>(t) / 24;
+    for (std::size_t c = 0; c < channels; ++c) {
+      rows.push_back(static_cast<float>(std::sin(phase + static_cast<double>(c + seed))) +
+                     noise(random));
+    }
+  }
+  return rows;
+}
+
+inline TrainingSet training_set(std::size_t channels, std::vector<std::vector<float>> series) {
+  TrainingSet set;
+  for (std::size_t c = 0; c < channels; ++c) set.channels.push_back({"c" + std::to_string(c), ""});
+  for (std::vector<float>& rows : series) {
+    set.series.push_back({"s" + std::to_string(set.series.size()), std::move(rows)});
+  }
+  return set;
+}
+
+/// Trains; a failure fails the test and gives nothing.
+inline std::unique_ptr<Scorer> trained(const Options& options, const TrainingSet& set,
+                                       TrainingReport* report = nullptr,
+                                       const ProgressFn& progress = {}) {
+  TrainingReport unused;
+  auto scorer = factory(options)->train(set, progress, {}, report == nullptr ? unused : *report);
+  EXPECT_TRUE(scorer) << (scorer ? "" : scorer.error().message);
+  return scorer ? std::move(*scorer) : nullptr;
+}
+
+/// All windows of `rows` for this scorer, in one slot.
+inline Batch batch_of(const Scorer& scorer, const std::vector<float>& rows,
+                      std::uint32_t slot = 0) {
+  Batch batch{scorer.info().channels.size(), scorer.info().context, rows, {}};
+  for (std::size_t end = batch.context - 1; end < batch.num_rows(); ++end) {
+    batch.windows.push_back({static_cast<std::uint32_t>(end), slot});
+  }
+  return batch;
+}
+
+/// The residuals of a batch; a failure fails the test and gives none.
+inline std::vector<float> residuals_of(Scorer& scorer, const Batch& batch) {
+  auto result = scorer.score(batch);
+  EXPECT_TRUE(result) << (result ? "" : result.error().message);
+  return result ? std::move(result->values) : std::vector<float>{};
+}
+
+/// Compares element by element: EXPECT_THAT(values, AllNear(expected, 1e-5)).
+inline auto AllNear(const std::vector<float>& expected, float tolerance) {
+  return ::testing::Pointwise(::testing::FloatNear(tolerance), expected);
+}
+
+}  // namespace anomalyd::models::testing

@@ -1,0 +1,55 @@
+#include <gmock/gmock.h>
+
+#include "models/device.hpp"
+#include "models/torch_models.hpp"
+
+namespace anomalyd::models {
+namespace {
+
+using ::testing::HasSubstr;
+using Options = TorchModelFactory::Options;
+
+std::string refusal(Options options) {
+  options.device = "cpu";
+  const auto result = TorchModelFactory::create(std::move(options));
+  return result ? "" : result.error().message;
+}
+
+TEST(ModelOptions, AcceptEveryKindAndEveryEnsembleOfThem) {
+  for (const char* kind : {"auto", "pca", "dense_ae", "vae", "predictor", "var4+pca+dense_ae"}) {
+    EXPECT_EQ(refusal({.kind = kind}), "") << kind;
+  }
+}
+
+TEST(ModelOptions, NameWhatIsOutOfRange) {
+  EXPECT_EQ(refusal({.window = 4}), "window: found 4; expected 8..1024");
+  EXPECT_EQ(refusal({.hidden = {}}), "hidden layers: found 0; expected 1..8");
+  EXPECT_EQ(refusal({.hidden = {64, 0}}), "hidden: found 0; expected 1..8192");
+  EXPECT_EQ(refusal({.learning_rate = 1}), "learning_rate: found 1; expected 1e-06..0.1");
+}
+
+TEST(ModelOptions, NameAKindThatDoesNotExist) {
+  EXPECT_THAT(refusal({.kind = "transformer"}), HasSubstr("kind: found 'transformer'"));
+  EXPECT_THAT(refusal({.kind = "pca+"}), HasSubstr("kind: found ''"));
+  EXPECT_EQ(refusal({.kind = "auto+pca"}), "kind: found 'pca' twice; expected each member once");
+}
+
+TEST(Device, ResolvesNamesAndRefusesOthers) {
+  EXPECT_EQ(pick_device("cpu"), "cpu");
+  EXPECT_TRUE(pick_device("auto"));
+  for (const char* name : {"gpu", "cuda:", "cuda:x", "cuda:1x", ""}) {
+    const auto device = pick_device(name);
+    ASSERT_FALSE(device) << name;
+    EXPECT_THAT(device.error().message, HasSubstr("expected auto, cpu, cuda or cuda:N"));
+  }
+  EXPECT_FALSE(pick_device("cuda:99"));
+}
+
+TEST(Device, MeasuresTheSpeedOfProducts) {
+  const ProductSpeed speed = measure_product_speed("cpu", 1, system_clock());
+  EXPECT_GT(speed.gflops, 0.1);
+  EXPECT_EQ(speed.slow, !speed.advice.empty());
+}
+
+}  // namespace
+}  // namespace anomalyd::models

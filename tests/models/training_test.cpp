@@ -1,0 +1,211 @@
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "model_fixtures.hpp"
+
+namespace anomalyd::models::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::HasSubstr;
+using ::testing::Le;
+using ::testing::SizeIs;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+double rms(const std::vector<float>& values) {
+  double sum = 0;
+  for (const float value : values) sum += static_cast<double>(value) * value;
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+class EveryKind : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
+                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "auto"),
+                         [](const auto& kind) { return kind.param; });
+
+TEST_P(EveryKind, ExpectsNormalRowsBetterThanZeroDoes) {
+  Options options = small_options(GetParam());
+  options.epochs = 60;
+  options.learning_rate = 1e-2;
+  const auto scorer = trained(options, training_set(3, {coupled_rows(600, 3, 1)}));
+  const std::vector<float> unseen = coupled_rows(300, 3, 1 + 24);  // other noise, a phase it knows
+  EXPECT_LT(rms(residuals_of(*scorer, batch_of(*scorer, unseen))), 0.6 * rms(unseen));
+}
+
+TEST_P(EveryKind, IsTheSameForTheSameSeedAndRows) {
+  const TrainingSet set = training_set(2, {coupled_rows(200, 2, 1)});
+  const auto first = trained(small_options(GetParam()), set);
+  const auto second = trained(small_options(GetParam()), set);
+  EXPECT_EQ(first->info().version, second->info().version);
+}
+
+TEST_P(EveryKind, LearnsFromOneChannel) {
+  const auto scorer =
+      trained(small_options(GetParam()), training_set(1, {coupled_rows(200, 1, 1)}));
+  const auto residuals = residuals_of(*scorer, batch_of(*scorer, coupled_rows(100, 1, 2)));
+  EXPECT_THAT(residuals, Each(AllOf(Ge(-5), Le(5))));
+}
+
+TEST_P(EveryKind, LearnsFromTheFewestRowsThereMayBe) {
+  const std::vector<float> rows = coupled_rows(16, 2, 1);
+  const auto scorer = trained(small_options(GetParam()), training_set(2, {rows}));
+  EXPECT_LE(scorer->info().context, 16U);
+  EXPECT_THAT(residuals_of(*scorer, batch_of(*scorer, rows)), Each(AllOf(Ge(-9), Le(9))));
+}
+
+TEST_P(EveryKind, FindsTheDepartureOfAConstantChannel) {
+  std::vector<float> rows = coupled_rows(200, 2, 1);
+  for (std::size_t i = 1; i < rows.size(); i += 2) rows[i] = 0;
+  const auto scorer = trained(small_options(GetParam()), training_set(2, {rows}));
+  rows.back() = 5;
+  const auto residuals = residuals_of(*scorer, batch_of(*scorer, rows));
+  EXPECT_GT(std::abs(residuals.back()), 2);
+}
+
+TEST_P(EveryKind, LearnsNothingFromMissingCells) {
+  // A third of the cells of one channel are missing; what stands there in the other set is absurd
+  // to a model that learned it, and held values are no evidence either.
+  std::vector<float> rows = coupled_rows(600, 2, 1);
+  std::vector<float> gaps = rows;
+  for (std::size_t i = 0; i < gaps.size(); i += 6) gaps[i] = kNan;
+  Options options = small_options(GetParam());
+  options.epochs = 30;
+  const auto whole = trained(options, training_set(2, {rows}));
+  const auto gappy = trained(options, training_set(2, {gaps}));
+  const std::vector<float> unseen = coupled_rows(300, 2, 1 + 24);
+  const double with_all = rms(residuals_of(*whole, batch_of(*whole, unseen)));
+  const double with_gaps = rms(residuals_of(*gappy, batch_of(*gappy, unseen)));
+  EXPECT_LT(with_gaps, 1.25 * with_all);
+}
+
+TEST_P(EveryKind, GivesEachSeriesTheWeightsItWouldHaveAlone) {
+  const std::vector<std::vector<float>> series = {coupled_rows(160, 2, 1), coupled_rows(160, 2, 2),
+                                                  coupled_rows(160, 2, 3)};
+  Options options = small_options(GetParam());
+  options.scope = ModelScope::kPerSeries;
+  const auto stacked = trained(options, training_set(2, series));
+  ASSERT_THAT(stacked->info().slots, ElementsAre("s0", "s1", "s2"));
+  for (std::uint32_t i = 0; i < series.size(); ++i) {
+    const auto alone = trained(options, training_set(2, {series[i]}));
+    EXPECT_THAT(residuals_of(*stacked, batch_of(*stacked, series[i], i + 1)),
+                AllNear(residuals_of(*alone, batch_of(*alone, series[i])), 2e-3F));
+  }
+}
+
+TEST_P(EveryKind, StopsWhenAsked) {
+  std::stop_source stop;
+  stop.request_stop();
+  TrainingReport report;
+  const auto result =
+      factory(small_options(GetParam()))
+          ->train(training_set(2, {coupled_rows(200, 2, 1)}), {}, stop.get_token(), report);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::kCancelled);
+}
+
+TEST_P(EveryKind, ReportsProgressFromZeroToOneWithoutGoingBack) {
+  std::vector<double> shares;
+  trained(small_options(GetParam()), training_set(2, {coupled_rows(200, 2, 1)}), nullptr,
+          [&](const TrainingProgress& progress) { shares.push_back(progress.share); });
+  ASSERT_THAT(shares, SizeIs(Ge(2U)));
+  EXPECT_EQ(shares.front(), 0);
+  EXPECT_EQ(shares.back(), 1);
+  EXPECT_TRUE(std::ranges::is_sorted(shares));
+}
+
+TEST(Predictor, PredictsMissingTargetsAsIfTheyHadNeverBeenThere) {
+  // Each value is half of the one before plus noise; the held value of a gap would say "no change".
+  std::mt19937 random{3};
+  std::normal_distribution<float> noise;
+  std::vector<float> rows{0};
+  for (int i = 1; i < 4000; ++i) rows.push_back(0.5F * rows.back() + noise(random));
+  std::vector<float> gaps = rows;
+  for (std::size_t i = 3; i < gaps.size(); i += 5) gaps[i] = kNan;
+  const auto scorer = trained(small_options("var4"), training_set(1, {gaps}));
+  // After ..., 0, 0, 0, 1 it expects about a half.
+  const Batch batch{1, 5, {0, 0, 0, 1, 0}, {{4, 0}}};
+  EXPECT_NEAR(residuals_of(*scorer, batch).front(), -0.45, 0.1);
+}
+
+TEST(Training, KeepsTheWeightsOfTheBestEpochAndStopsAfterPatience) {
+  Options options = small_options("dense_ae");
+  options.learning_rate = 0.1;  // jumps about, so that the best epoch is not the last
+  options.epochs = 200;
+  options.patience = 5;
+  const TrainingSet set = training_set(2, {coupled_rows(120, 2, 1)});
+  std::vector<double> losses;
+  TrainingReport report;
+  const auto scorer = trained(options, set, &report, [&](const TrainingProgress& progress) {
+    if (!std::isnan(progress.loss)) losses.push_back(progress.loss);
+  });
+  const auto best = std::ranges::min_element(losses) - losses.begin();
+  ASSERT_LT(losses.size(), 200U);
+  EXPECT_EQ(losses.size(), static_cast<std::size_t>(best) + 1 + options.patience);
+  EXPECT_EQ(report.members.front().epochs, static_cast<int>(losses.size()));
+
+  options.epochs = static_cast<std::size_t>(best) + 1;  // ends with its best epoch
+  EXPECT_EQ(scorer->info().version, trained(options, set)->info().version);
+}
+
+TEST(Training, RefusesTooFewRowsAndSaysHowManyItNeeds) {
+  TrainingReport report;
+  const auto result = factory(small_options("pca"))
+                          ->train(training_set(2, {coupled_rows(15, 2, 1)}), {}, {}, report);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(result.error().message,
+            "training set: found 15 rows in the longest series; expected at least 16");
+}
+
+TEST(Training, RefusesRowsThatAreNotWhole) {
+  TrainingReport report;
+  const auto result = factory(small_options("pca"))
+                          ->train(training_set(2, {std::vector<float>(41)}), {}, {}, report);
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("found 41 values; expected a multiple of 2"));
+}
+
+TEST(Training, LearnsFromRowsThatAreAllMissing) {
+  std::vector<float> rows = coupled_rows(200, 2, 1);
+  for (std::size_t i = 1; i < rows.size(); i += 2) rows[i] = kNan;
+  const auto scorer = trained(small_options("auto"), training_set(2, {rows}));
+  EXPECT_THAT(residuals_of(*scorer, batch_of(*scorer, coupled_rows(80, 2, 2))),
+              Each(AllOf(Ge(-9), Le(9))));
+}
+
+TEST(Training, ReportsEachMember) {
+  TrainingReport report;
+  trained(small_options("pca+dense_ae"), training_set(2, {coupled_rows(400, 2, 1)}), &report);
+  ASSERT_THAT(report.members, SizeIs(2));
+  EXPECT_EQ(report.members[0].name, "pca");
+  EXPECT_EQ(report.members[0].epochs, 0);
+  EXPECT_TRUE(std::isnan(report.members[0].validation_loss));
+  EXPECT_EQ(report.members[1].name, "dense_ae");
+  EXPECT_EQ(report.members[1].parameters, 2U * (16 * 12 + 12 * 3) + 12 + 3 + 12 + 16);
+  EXPECT_THAT(report.members[1].validation_loss, AllOf(Ge(0.01), Le(2)));
+  EXPECT_EQ(report.windows, 400U);
+}
+
+TEST(Scope, PoolsManySeriesAndStacksFew) {
+  std::vector<std::vector<float>> few(3, coupled_rows(100, 1, 1));
+  std::vector<std::vector<float>> many(65, coupled_rows(40, 1, 1));
+  EXPECT_THAT(trained(small_options("pca"), training_set(1, few))->info().slots, SizeIs(3));
+  EXPECT_THAT(trained(small_options("pca"), training_set(1, many))->info().slots, SizeIs(0));
+}
+
+TEST(Scope, LeavesShortSeriesToThePooledModel) {
+  const auto scorer = trained(
+      small_options("pca"),
+      training_set(1, {coupled_rows(100, 1, 1), coupled_rows(20, 1, 2), coupled_rows(100, 1, 3)}));
+  EXPECT_THAT(scorer->info().slots, ElementsAre("s0", "s2"));
+}
+
+}  // namespace
+}  // namespace anomalyd::models::testing
