@@ -194,10 +194,15 @@ void KafkaSource::Impl::assign(rd_kafka_topic_partition_list_t* partitions) {
 
 void KafkaSource::Impl::revoke(rd_kafka_topic_partition_list_t* partitions) {
   const auto ids = to_ids(partitions);
+  const bool lost = rd_kafka_assignment_lost(client.get()) != 0;
+  const auto forget = [&] {
+    for (const PartitionId& id : ids) assigned.erase(id);
+  };
+  if (lost) forget();  // so that nobody commits what belongs to somebody else
   revoking = true;
-  handler->on_revoked(ids, rd_kafka_assignment_lost(client.get()) != 0);
+  handler->on_revoked(ids, lost);
   revoking = false;
-  for (const PartitionId& id : ids) assigned.erase(id);
+  forget();
   if (std::string_view{rd_kafka_rebalance_protocol(client.get())} == "COOPERATIVE") {
     check(rd_kafka_incremental_unassign(client.get(), partitions), "giving partitions back");
   } else {
