@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "daemon/pipeline/score_scale.hpp"
 #include "daemon/pipeline/tail_cost.hpp"
@@ -10,6 +11,12 @@ namespace anomalyd::pipeline {
 namespace {
 
 constexpr double kLeastScale = 1e-9;
+
+// What an incident in the calibration rows is: see Calibration::ordinary_rows.
+constexpr double kIncidentPeak = 4.0;
+constexpr double kIncidentEdge = 1.5;
+constexpr std::size_t kEchoRows = 32;  // the slow mean and memory members still remember it
+constexpr double kMaxExcluded = 0.15;  // of the rows
 
 // One logarithm serves both spans.
 double mean_log_ratio(const Smoothed& cost, const Smoothed& scale) {
@@ -31,6 +38,38 @@ std::vector<Smoothed> quantiles(std::span<const Smoothed> rows, std::size_t memb
                  std::max(quantile_of(std::move(slow), level), kLeastScale)};
   }
   return result;
+}
+
+// Caps the size of column `cell` of [rows x width] at its quantile.
+void cap_at_quantile(std::vector<float>& rows, std::size_t cell, std::size_t width, double level) {
+  std::vector<double> sizes;
+  for (std::size_t i = cell; i < rows.size(); i += width) {
+    if (!std::isnan(rows[i])) sizes.push_back(std::abs(static_cast<double>(rows[i])));
+  }
+  if (sizes.empty()) return;
+  const auto cap = static_cast<float>(quantile_of(std::move(sizes), level));
+  for (std::size_t i = cell; i < rows.size(); i += width) {
+    if (std::abs(rows[i]) > cap) rows[i] = cap;
+  }
+}
+
+struct Run {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  double peak = 0;
+};
+
+// The runs of values above `edge`, highest peak first.
+std::vector<Run> runs_above(std::span<const double> values, double edge) {
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] <= edge) continue;
+    if (runs.empty() || runs.back().end != i) runs.push_back({i, i, 0});
+    runs.back().end = i + 1;
+    runs.back().peak = std::max(runs.back().peak, values[i]);
+  }
+  std::ranges::stable_sort(runs, std::greater{}, &Run::peak);
+  return runs;
 }
 
 }  // namespace
@@ -61,9 +100,18 @@ Calibration::Learned Calibration::learn(std::span<const float> residuals, std::s
                                         std::size_t channels, const Options& options) {
   Learned learned{Calibration{members, channels, options}, {}, {}};
   Calibration& calibration = learned.calibration;
+  const std::size_t width = members * channels;
+  std::vector<float> kept;
+  if (options.exclude_incidents) {
+    const auto ordinary = ordinary_rows(residuals, members, channels);
+    for (std::size_t row = 0; row < ordinary.size(); ++row) {
+      const auto values = residuals.subspan(row * width, width);
+      if (ordinary[row] != 0) kept.insert(kept.end(), values.begin(), values.end());
+    }
+    residuals = kept;
+  }
   calibration.learn_scales(residuals, options.scale_floor);
 
-  const std::size_t width = members * channels;
   std::vector<Smoothed> rows;
   rows.reserve(residuals.size() / width * members);
   for (std::size_t begin = 0; begin < residuals.size(); begin += width) {
@@ -77,6 +125,46 @@ Calibration::Learned Calibration::learn(std::span<const float> residuals, std::s
         combine(std::span{rows}.subspan(begin, members), calibration.score_scales_));
   }
   return learned;
+}
+
+// Which calibration rows may set the scales. They are judged on scales that an incident cannot
+// move: absolute residuals capped at their Q90, running means at their Q75. An incident is a run
+// above the edge whose peak is high enough, with its echo. The largest go first, and one that
+// would take too many rows away stays: then it is what the series is like.
+std::vector<char> Calibration::ordinary_rows(std::span<const float> residuals, std::size_t members,
+                                             std::size_t channels) {
+  const std::size_t width = members * channels;
+  const std::size_t num_rows = residuals.size() / width;
+  std::vector<float> capped{residuals.begin(), residuals.end()};
+  for (std::size_t cell = 0; cell < width; ++cell) cap_at_quantile(capped, cell, width, 0.9);
+  Calibration robust{members, channels, {}};
+  robust.learn_scales(capped, Options{}.scale_floor);
+
+  std::vector<Smoothed> means;
+  for (std::size_t row = 0; row < num_rows; ++row) {
+    robust.observe(residuals.subspan(row * width, width));
+    for (const Smoothed& mean : robust.smoothed_) means.push_back({mean.fast, mean.fast});
+  }
+  const auto scales = quantiles(means, members, 0.75);
+  std::vector<double> level(num_rows);
+  for (std::size_t row = 0; row < num_rows; ++row) {
+    level[row] = combine(std::span{means}.subspan(row * members, members), scales);
+  }
+
+  std::vector<char> ordinary(num_rows, 1);
+  std::size_t excluded = 0;
+  for (const Run& run : runs_above(level, kIncidentEdge)) {
+    if (run.peak <= kIncidentPeak) break;
+    const auto first = ordinary.begin() + static_cast<std::ptrdiff_t>(run.begin);
+    const auto last =
+        ordinary.begin() + static_cast<std::ptrdiff_t>(std::min(run.end + kEchoRows, num_rows));
+    const auto more = static_cast<std::size_t>(std::count(first, last, 1));
+    if (static_cast<double>(excluded + more) > kMaxExcluded * static_cast<double>(num_rows))
+      continue;
+    std::fill(first, last, 0);
+    excluded += more;
+  }
+  return ordinary;
 }
 
 void Calibration::learn_scales(std::span<const float> residuals, double scale_floor) {

@@ -36,6 +36,9 @@ class Calibration {
     double scale_floor = 0.05;     ///< > 0. Least deviation of a channel, in the member's overall.
     double score_quantile = 0.99;  ///< 0..1. Of the calibration rows: what makes a score of 0.7.
     double rule_quantile = 0.95;   ///< 0..1. The same for the scales that the alert rule moves.
+    /// Whether rows of calibration that look like incidents teach nothing. Worth it where the rows
+    /// learned from were not healthy; otherwise it takes rare but ordinary spikes for incidents.
+    bool exclude_incidents = false;
   };
 
   /// What the calibration rows say beside the scales themselves.
@@ -80,6 +83,8 @@ class Calibration {
   };
 
   Calibration(std::size_t members, std::size_t channels, const Options& options);
+  [[nodiscard]] static std::vector<char> ordinary_rows(std::span<const float> residuals,
+                                                       std::size_t members, std::size_t channels);
   void learn_scales(std::span<const float> residuals, double scale_floor);
   [[nodiscard]] double cost(std::size_t member, std::size_t channel, float residual) const;
   [[nodiscard]] double part_of(std::size_t member) const;

@@ -8,6 +8,14 @@ namespace {
 
 constexpr double kMaxAlpha = 1e-3;  // a larger budget is met by this already
 
+// In a large fleet a series' state is in no cache when its turn comes. Asking for all of it at
+// once, instead of line by line as it is used, halves the time that a row takes.
+void prefetch(const void* object, std::size_t size) {
+  constexpr std::size_t kLine = 64;
+  const auto* bytes = static_cast<const std::byte*>(object);
+  for (std::size_t i = 0; i < size; i += kLine) __builtin_prefetch(bytes + i);
+}
+
 }  // namespace
 
 Detector::Detector(const Options& options) : Detector{Calibration::Learned{}, options} {}
@@ -36,6 +44,7 @@ void Detector::use(const Options& options) {
 }
 
 Verdict Detector::judge(std::span<const float> residuals) {
+  prefetch(this, sizeof *this);
   if (calibration_.observe(residuals) == Calibration::Seen::kNothing) {
     return {.score = calibration_.score(), .judged = false};
   }

@@ -30,11 +30,13 @@ Detector calibrated(const Detector::Options& options = {}) {
   return Detector::calibrate(normal_rows(kCalibrationRows), kMembers, kChannels, options);
 }
 
-TEST(Detector, AlertsWithinItsBudgetOnRowsLikeThoseItKnows) {
+class Budgets : public ::testing::TestWithParam<double> {};
+
+TEST_P(Budgets, HoldOnRowsLikeThoseOfTheCalibration) {
   Detector::Options options;
-  options.alpha = 1e-3;
+  options.budget = GetParam();
   Detector detector = calibrated(options);
-  const std::size_t num_rows = 30'000;
+  const std::size_t num_rows = 50'000;
   const auto rows = normal_rows(num_rows, 2);
   int onsets = 0;
   int quiet = 100;
@@ -45,6 +47,8 @@ TEST(Detector, AlertsWithinItsBudgetOnRowsLikeThoseItKnows) {
   }
   EXPECT_LE(onsets, 2 * options.budget * static_cast<double>(num_rows));
 }
+
+INSTANTIATE_TEST_SUITE_P(OnsetsPerRow, Budgets, ::testing::Values(1e-3, 2e-4, 4e-5));
 
 TEST(Detector, AlertsOnTheRowOfALargeDepartureAndBlamesItsChannel) {
   Detector detector = calibrated();
