@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <stdexcept>
 #include <string_view>
 
 namespace anomalyd::models {
@@ -25,7 +25,8 @@ constexpr std::size_t kMaxManifestBytes = 64U << 20U;
 constexpr std::size_t kMaxChannels = 4096;
 constexpr std::size_t kMaxMembers = 64;
 constexpr std::size_t kMaxWeightsPerMember = 64;
-constexpr std::int64_t kMaxSize = std::int64_t{1} << 31;
+constexpr std::size_t kMaxDimensions = 4;
+constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 31U;
 
 using Digest = std::array<std::byte, kDigestBytes>;
 
@@ -116,6 +117,14 @@ std::string manifest_of(const Checkpoint& checkpoint) {
   return manifest.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+// A count, not whatever else converts to one: a fraction, a negative number or 1e300.
+std::uint64_t count(const json& value) {
+  if (!value.is_number_unsigned()) {
+    throw std::domain_error{"found " + value.dump() + "; expected a count"};
+  }
+  return value.get<std::uint64_t>();
+}
+
 // Reads a manifest that has passed the checksum but may still be hostile. Missing fields and wrong
 // types come as exceptions of the JSON library and are turned into errors by `decode`.
 class ManifestReader {
@@ -125,7 +134,7 @@ class ManifestReader {
   Result<Checkpoint> read(const json& manifest) {
     Checkpoint result;
     result.kind = manifest.at("kind").get<std::string>();
-    result.context = manifest.at("context").get<std::size_t>();
+    result.context = count(manifest.at("context"));
     result.slots = manifest.at("slots").get<std::vector<std::string>>();
     result.libtorch = manifest.at("libtorch").get<std::string>();
     result.extras.provenance_json = manifest.at("provenance").dump();
@@ -146,7 +155,7 @@ class ManifestReader {
       if (!member) return Failure{std::move(member.error())};
       result.members.push_back(std::move(*member));
     }
-    if (const auto left = manifest.at("calibration_bytes").get<std::size_t>();
+    if (const std::uint64_t left = count(manifest.at("calibration_bytes"));
         left != payload_.size()) {
       return bad("payload: found " + std::to_string(payload_.size()) +
                  " bytes after the weights; expected " + std::to_string(left) +
@@ -180,25 +189,26 @@ class ManifestReader {
   Result<StoredWeight> read_weight(const std::string& member, const json& entry) {
     StoredWeight weight;
     weight.name = entry.at("name").get<std::string>();
-    weight.sizes = entry.at("shape").get<std::vector<std::int64_t>>();
+    const json& shape = entry.at("shape");
     const std::string where = "weight '" + member + "/" + weight.name + "'";
-    if (weight.sizes.empty() || weight.sizes.size() > 4) {
-      return bad(where + ": found " + std::to_string(weight.sizes.size()) +
-                 " dimensions; expected 1..4");
+    if (!shape.is_array() || shape.empty() || shape.size() > kMaxDimensions) {
+      return bad(where + ": found " + std::to_string(shape.size()) + " dimensions; expected 1.." +
+                 std::to_string(kMaxDimensions));
     }
     std::size_t values = 1;
-    for (const std::int64_t size : weight.sizes) {
+    for (const json& entry_size : shape) {
+      const std::uint64_t size = count(entry_size);
       if (size < 1 || size > kMaxSize) {
         return bad(where + ": found size " + std::to_string(size) + "; expected 1.." +
                    std::to_string(kMaxSize));
       }
       // No product is formed that is larger than the file, so none overflows.
-      if (values > payload_.size() / sizeof(float) / static_cast<std::size_t>(size)) {
+      if (values > payload_.size() / sizeof(float) / size) {
         return bad(where + ": found " + std::to_string(payload_.size()) +
-                   " bytes left in the file; expected enough for shape " +
-                   entry.at("shape").dump());
+                   " bytes left in the file; expected enough for shape " + shape.dump());
       }
-      values *= static_cast<std::size_t>(size);
+      values *= size;
+      weight.sizes.push_back(static_cast<std::int64_t>(size));
     }
     weight.bytes = payload_.first(values * sizeof(float));
     payload_ = payload_.subspan(values * sizeof(float));
@@ -284,7 +294,7 @@ Result<Checkpoint> decode(std::span<const std::byte> bytes) {
   if (!manifest.is_object()) return bad("manifest: found no JSON object; expected one");
   try {
     return ManifestReader{parts->payload}.read(manifest);
-  } catch (const json::exception& error) {
+  } catch (const std::exception& error) {
     return bad(std::string{"manifest: "} + error.what());
   }
 }

@@ -160,7 +160,7 @@ Result<std::vector<float>> TorchScorer::reconstruct(const Batch& batch, std::siz
 Result<std::vector<float>> TorchScorer::errors(const Batch& batch, std::size_t member) {
   return over_windows(batch, member, 1,
                       [](const at::Tensor& /*inputs*/, const at::Tensor& residuals) {
-                        return residuals.square().mean(-1);
+                        return at::Tensor{residuals}.square_().mean(-1);
                       });
 }
 

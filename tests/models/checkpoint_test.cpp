@@ -194,7 +194,7 @@ TEST(CheckpointFormat, RefusesShapesThatTheFileCannotHold) {
   EXPECT_THAT(message_of(decode(with_text(good, "\"shape\":[2,2]",
                                           "\"shape\":[-2]"
                                           " "))),
-              HasSubstr("found size -2"));
+              HasSubstr("manifest: found -2; expected a count"));
   EXPECT_THAT(message_of(decode(with_text(good, "\"shape\":[2,2]", "\"shape\":[1,2]"))),
               HasSubstr("bytes after the weights; expected 3 bytes of calibration"));
 }
