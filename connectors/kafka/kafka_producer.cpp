@@ -13,6 +13,10 @@ namespace anomalyd::connectors {
 namespace {
 
 using std::chrono::milliseconds;
+struct TopicDelete {
+  void operator()(rd_kafka_topic_t* topic) const noexcept { rd_kafka_topic_destroy(topic); }
+};
+using Topic = std::unique_ptr<rd_kafka_topic_t, TopicDelete>;
 using Headers = std::unique_ptr<rd_kafka_headers_t, decltype(&rd_kafka_headers_destroy)>;
 
 constexpr int kServeMillis = 100;
@@ -62,7 +66,8 @@ struct KafkaProducer::Impl : KafkaClientState {
 
   std::atomic<std::uint64_t> num_failed = 0;
   RdKafka client;
-  std::jthread server;  // serves callbacks; gone before the client
+  std::vector<Topic> topics;  // held so that the client keeps their metadata
+  std::jthread server;        // serves callbacks; gone before the client
 };
 
 Result<std::unique_ptr<KafkaProducer>> KafkaProducer::connect(Options options, KafkaLogFn log) {
@@ -81,6 +86,9 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::connect(Options options, K
   auto client = make_producer(std::move(*conf));
   if (!client) return Failure{std::move(client.error())};
   impl->client = std::move(*client);
+  for (const std::string& topic : options.topics) {
+    impl->topics.emplace_back(rd_kafka_topic_new(impl->client.get(), topic.c_str(), nullptr));
+  }
   impl->server = std::jthread{[impl = impl.get()](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       rd_kafka_poll(impl->client.get(), kServeMillis);

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "connectors/kafka/kafka_options.hpp"
 #include "daemon/core/result.hpp"
@@ -25,10 +26,12 @@ class KafkaProducer {
  public:
   struct Options {
     KafkaOptions kafka{};
-    std::chrono::milliseconds linger{5};         ///< 0..60000 ms to wait for more of a batch.
-    std::string compression = "lz4";             ///< none, gzip, snappy, lz4 or zstd.
-    std::size_t queue_messages = 100'000;        ///< 1..10000000 messages that wait.
-    std::size_t queue_kbytes = 131'072;          ///< 1..2097151 KiB that wait.
+    std::chrono::milliseconds linger{5};   ///< 0..60000 ms to wait for more of a batch.
+    std::string compression = "lz4";       ///< none, gzip, snappy, lz4 or zstd.
+    std::size_t queue_messages = 100'000;  ///< 1..10000000 messages that wait.
+    std::size_t queue_kbytes = 131'072;    ///< 1..2097151 KiB that wait.
+    /// Looked up when connecting: else the first message to a topic waits a second for that.
+    std::vector<std::string> topics{};
     std::chrono::milliseconds give_up_after{0};  ///< 0: never, as long as it may help.
   };
   /// What to send. The views are copied.

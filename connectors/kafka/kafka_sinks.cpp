@@ -5,7 +5,8 @@
 namespace anomalyd::connectors {
 
 Result<std::unique_ptr<KafkaAlertSink>> KafkaAlertSink::connect(Options options, KafkaLogFn log) {
-  auto producer = KafkaProducer::connect({.kafka = options.kafka}, std::move(log));
+  auto producer =
+      KafkaProducer::connect({.kafka = options.kafka, .topics = {options.topic}}, std::move(log));
   if (!producer) return Failure{std::move(producer.error())};
   return std::unique_ptr<KafkaAlertSink>{
       new KafkaAlertSink{std::move(options), std::move(*producer)}};
@@ -33,6 +34,7 @@ Result<std::unique_ptr<KafkaDeadLetterSink>> KafkaDeadLetterSink::connect(Option
   auto producer = KafkaProducer::connect({.kafka = options.kafka,
                                           .queue_messages = 10'000,
                                           .queue_kbytes = 16'384,
+                                          .topics = {options.topic},
                                           .give_up_after = options.give_up_after},
                                          std::move(log));
   if (!producer) return Failure{std::move(producer.error())};
