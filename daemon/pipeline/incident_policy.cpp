@@ -43,6 +43,7 @@ std::optional<Alert> IncidentPolicy::open(std::string_view series, const Row& ro
   if (!incident_) incident_ = Incident{.start = first_condition_};
   incident_->resolved = false;
   incident_->quiet_rows = 0;
+  incident_->unjudged_rows = 0;
   absorb(row, evidence, options);
   return message(series, AlertState::kOpen, row.time, row.offset);
 }
@@ -53,8 +54,7 @@ std::optional<Alert> IncidentPolicy::follow(std::string_view series, const Row& 
   incident_->unjudged_rows = 0;
   if (!row.verdict.lasting) {
     if (++incident_->quiet_rows < options.resolve_rows) return std::nullopt;
-    incident_->resolved = true;
-    return message(series, AlertState::kResolve, row.time, row.offset);
+    return close(series, row.time, row.offset);
   }
   incident_->quiet_rows = 0;
   absorb(row, evidence, options);
@@ -105,6 +105,8 @@ std::optional<Alert> IncidentPolicy::skip(std::string_view series, EventTime tim
 std::optional<Alert> IncidentPolicy::close(std::string_view series, EventTime time, Offset offset) {
   if (!is_open()) return std::nullopt;
   incident_->resolved = true;
+  recent_conditions_ = 0;  // its rows do not confirm the next one
+  recent_alerts_ = 0;
   return message(series, AlertState::kResolve, time, offset);
 }
 

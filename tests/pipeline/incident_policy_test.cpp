@@ -156,6 +156,15 @@ TEST(IncidentPolicy, OpensAnotherIncidentAfterTheMergeGap) {
   EXPECT_EQ(feed.alerts[2].start, kBegin + 26min);
 }
 
+TEST(IncidentPolicy, DoesNotConfirmAnIncidentByRowsOfTheLastOne) {
+  Feed feed{{.confirm = 2, .confirm_rows = 64, .resolve_rows = 3, .merge_rows = 0}};
+  feed.rows(speaking(), 2).rows(quiet(), 4).rows(speaking());
+  EXPECT_THAT(feed.states(), ElementsAre(kOpen, kResolve));
+  feed.rows(speaking());
+  ASSERT_THAT(feed.states(), ElementsAre(kOpen, kResolve, kOpen));
+  EXPECT_EQ(feed.alerts[2].start, kBegin + 6min);
+}
+
 TEST(IncidentPolicy, KeepsSilentDuringTheCoolDown) {
   Feed feed{{.resolve_rows = 5, .merge_rows = 0, .cool_down_rows = 30}};
   feed.rows(speaking()).rows(quiet(), 5).rows(speaking(), 30);
@@ -226,6 +235,8 @@ TEST(IncidentPolicy, ResolvesAnIncidentThatNobodyCanJudgeAnyMore) {
   Feed feed{{.abandon_rows = 50}};
   feed.rows(speaking()).unjudged(50);
   EXPECT_THAT(feed.states(), ElementsAre(kOpen, kResolve));
+  feed.rows(speaking()).unjudged(49);
+  EXPECT_THAT(feed.states(), ElementsAre(kOpen, kResolve, kOpen)) << "counted anew";
 }
 
 TEST(IncidentPolicy, ResolvesWhatIsOpenWhenTheSeriesEnds) {
