@@ -59,8 +59,9 @@ evaluate: build ## Score labelled series and print the quality figures (DATA=dir
 	  --out "$(or $(OUT),build/evaluation)" --jobs $(JOBS)
 
 .PHONY: bench
-bench: all ## Measure speed into build/bench/results.json (PEER=script to compare with)
+bench: build ## Measure speed into build/bench/results.json (PEER=script to compare with)
 	@$(SETUP) kafka
+	@cmake --build build -j $(JOBS) --target benchmarks
 	@tools/bench $(if $(PEER),--peer "$(PEER)")
 
 .PHONY: lint

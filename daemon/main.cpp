@@ -51,7 +51,10 @@ void print_start(const config::Options& options, const std::string& file) {
   if (speed.slow) std::fprintf(stderr, "  WARNING        %s\n", speed.advice.c_str());
 }
 
-int run(const std::string& file, bool only_check) {
+/// What to do with a configuration.
+enum class Mode { kServe, kOnce, kCheck };
+
+int run(const std::string& file, Mode mode) {
   config::Context context;
   context.kafka_property = check_kafka_property;
   config::Loaded loaded = config::load_file(file, context);
@@ -59,10 +62,11 @@ int run(const std::string& file, bool only_check) {
     std::fputs(config::format_problems(loaded.problems, loaded.file).c_str(), stderr);
     return kBadConfiguration;
   }
-  if (only_check) {
+  if (mode == Mode::kCheck) {
     std::printf("%s is valid\n", file.c_str());
     return 0;
   }
+  loaded.options.service.exit_at_end = mode == Mode::kOnce;
   start_logging(loaded.options.log);
   print_start(loaded.options, file);
   auto service = build_service(std::move(loaded.options), system_clock());
@@ -80,11 +84,14 @@ int main(int argc, char** argv) {
   CLI::App app{"Finds anomalies in telemetry from Kafka and publishes incidents."};
   app.set_version_flag("--version", ANOMALYD_VERSION);
   std::string file = "/etc/anomalyd/anomalyd.yaml";
-  bool check = false;
+  bool check = false, once = false;
   app.add_option("-c,--config,config", file, "Configuration file")->capture_default_str();
   app.add_flag("--check", check, "Check the configuration, change nothing and exit");
+  app.add_flag("--once", once, "Stop when the input has been read to its end and is judged")
+      ->excludes("--check");
   app.footer("`anomalyctl init` writes a configuration for a topic; `anomalyctl config explain`\n"
              "tells what every option means.");
   CLI11_PARSE(app, argc, argv);
-  return anomalyd::run(file, check);
+  using anomalyd::Mode;
+  return anomalyd::run(file, check ? Mode::kCheck : once ? Mode::kOnce : Mode::kServe);
 }

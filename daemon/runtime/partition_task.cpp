@@ -129,6 +129,7 @@ void PartitionTask::on_acked(const Alert& alert, MonotonicTime arrived,
 void PartitionTask::finish_blocks() {
   while (!blocks_.empty() && blocks_.front().open_requests == 0) {
     finished_ = blocks_.front().end;
+    finished_at_ = outside_.clock.monotonic();
     queued_bytes_ -= blocks_.front().bytes;
     blocks_.pop_front();
     ++first_block_;
@@ -166,7 +167,8 @@ void PartitionTask::write_snapshot() {
 
 PartitionTask::Status PartitionTask::status() const {
   return {pipeline_.partition(), pipeline_.counters(), pipeline_.readiness(),
-          pipeline_.num_series(), pipeline_.watermark(), finished_, alerts_sent_, alerts_acked_};
+          pipeline_.num_series(), pipeline_.watermark(), finished_, finished_at_, alerts_sent_,
+          alerts_acked_};
 }
 
 }  // namespace anomalyd::runtime

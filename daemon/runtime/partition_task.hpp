@@ -48,6 +48,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     std::size_t num_series = 0;
     EventTime watermark{};
     Offset finished = 0;
+    MonotonicTime finished_at{};  ///< When the last block was finished.
     std::uint64_t alerts_sent = 0;
     std::uint64_t alerts_acked = 0;
   };
@@ -96,6 +97,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   std::uint64_t first_block_ = 0;    // number of blocks_.front()
   std::deque<std::pair<SampleBlock, MonotonicTime>> held_;  // wait for a snapshot
   Offset finished_;
+  MonotonicTime finished_at_{};
   bool snapshot_wanted_ = false;
   struct PendingSnapshot {
     SnapshotStore::Snapshot snapshot;

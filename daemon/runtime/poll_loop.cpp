@@ -60,6 +60,7 @@ PollLoop::Figures PollLoop::figures() const {
 }
 
 void PollLoop::on_records(std::span<const Record> records) {
+  if (current_.records == 0) current_.first_record = outside_.clock.monotonic();
   for (const Record& record : records) {
     Lane* lane = lane_of(record);
     if (lane == nullptr) continue;  // revoked while the records were on their way

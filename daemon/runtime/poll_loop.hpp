@@ -56,6 +56,7 @@ class PollLoop final : public SourceHandler {
     std::size_t paused = 0;
     bool at_end = false;  ///< Every assigned partition has been read to its end at least once.
     MonotonicTime last_poll{};
+    MonotonicTime first_record{};
   };
 
   PollLoop(const Options& options, Outside outside);

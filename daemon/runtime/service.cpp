@@ -272,7 +272,8 @@ void Service::stop() {
 }
 
 void Service::on_signal() {
-  if (stopping_) {
+  // A terminal or a supervisor may signal the whole group and the process: that is one request.
+  if (stopping_ && clock_.monotonic() - stopping_since_ > 500ms) {
     spdlog::warn("second signal: exiting at once; what was not committed is read again");
     spdlog::shutdown();
     std::_Exit(EXIT_FAILURE);
@@ -285,6 +286,7 @@ void Service::on_signal() {
 
 void Service::begin_shutdown() {
   if (std::exchange(stopping_, true)) return;
+  stopping_since_ = clock_.monotonic();
   spdlog::info("stopping: finishing what was read, at most {} s",
                options_.poll.drain_timeout.count() / 1000);
   systemd::stopping();
@@ -374,6 +376,10 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
   else spdlog::error("the polling thread has not moved for {} s", kStall.count());
   if (options_.exit_at_end && input.at_end && copy.queued_windows == 0 && !stopping_ &&
       !copy.training.training && copy.readiness().waiting == 0) {
+    const double seconds = std::max(copy.busy_seconds(), 1e-3);
+    spdlog::info("read {} samples and judged {} windows in {:.2f} s: {:.0f} samples/s",
+                 input.samples, copy.counters().windows_judged, seconds,
+                 static_cast<double>(input.samples) / seconds);
     begin_shutdown();
   }
 }

@@ -107,7 +107,8 @@ class Service {
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
   std::thread poll_thread_;
-  bool stopping_ = false;  // control io_context
+  bool stopping_ = false;          // control io_context
+  MonotonicTime stopping_since_{};  // control io_context
 
   mutable std::mutex mutex_;  // tasks come and go on the polling thread, status is read by any
   std::map<PartitionId, std::shared_ptr<PartitionTask>> tasks_;                // guarded by mutex_

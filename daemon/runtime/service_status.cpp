@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 namespace anomalyd::runtime {
@@ -77,6 +78,12 @@ std::int64_t ServiceStatus::lag() const {
   std::int64_t sum = 0;
   for (const auto& [partition, lag] : input.lag) sum += lag;
   return sum;
+}
+
+double ServiceStatus::busy_seconds() const {
+  MonotonicTime last = input.first_record;
+  for (const auto& partition : partitions) last = std::max(last, partition.finished_at);
+  return std::chrono::duration<double>(last - input.first_record).count();
 }
 
 std::string ServiceStatus::line() const {

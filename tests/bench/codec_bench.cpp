@@ -75,7 +75,8 @@ void decode(benchmark::State& state, Format format, std::string (*make)(std::siz
     fmt::print(stderr, "{}\n", rejected.detail);
     std::abort();
   };
-  Record record{.topic = "metrics"};
+  Record record;
+  record.topic = "metrics";
   for (auto _ : state) {
     for (const std::string& text : records) {
       record.value = text;
