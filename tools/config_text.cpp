@@ -83,9 +83,26 @@ std::string format_lines(const SampleDecoder::Options& input) {
   return text;
 }
 
+std::string kafka_lines(const connectors::KafkaOptions& kafka) {
+  std::string text = fmt::format("kafka:\n  brokers: {}\n", comma_list(kafka.brokers));
+  if (!kafka.properties.empty()) text += "  properties:\n";
+  for (const auto& [name, value] : kafka.properties) {
+    if (!connectors::is_secret_property(name)) {
+      text += fmt::format("    {}: {}\n", name, scalar(value));
+      continue;
+    }
+    std::string variable = "KAFKA_" + name;
+    std::ranges::transform(variable, variable.begin(), [](unsigned char c) {
+      return std::isalnum(c) ? static_cast<char>(std::toupper(c)) : '_';
+    });
+    text += fmt::format("    {}: \"${{{}}}\"  # or ${{file:/path}}\n", name, variable);
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
-std::string config_text(const std::string& brokers, const std::string& topic,
+std::string config_text(const connectors::KafkaOptions& kafka, const std::string& topic,
                         const TopicGuess& guess) {
   const SampleDecoder::Options& input = guess.input;
   std::string text = fmt::format(
@@ -93,7 +110,7 @@ std::string config_text(const std::string& brokers, const std::string& topic,
       "# {} rows of {} series, {} records that could not be read.\n"
       "# Every other option: anomalyctl config explain\n\n",
       topic, guess.num_rows, guess.num_series, guess.num_rejected);
-  text += fmt::format("kafka:\n  brokers: {}\n\n", comma_list(brokers));
+  text += kafka_lines(kafka);
   text += fmt::format("input:\n  topics: {}\n  format: {}{}\n", list({topic}),
                       to_string(input.format), evidence_for(guess, "format"));
   text += format_lines(input);
@@ -116,6 +133,9 @@ std::string config_text(const std::string& brokers, const std::string& topic,
   text += fmt::format(
       "\nalerts:\n  topic: {}\n  budget: 1 per series per week  # how many alerts you can stand\n",
       scalar(topic + "-alerts"));
+  text +=
+      fmt::format("\nstate:\n  dir: {}  # snapshots and models; a service keeps them in /var/lib\n",
+                  scalar("anomalyd-state/" + topic));
   return text;
 }
 

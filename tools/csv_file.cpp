@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <strings.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <limits>
@@ -18,23 +17,14 @@ bool equal_in_any_case(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-void CsvFile::CloseFile::operator()(void* file) const { gzclose(static_cast<gzFile>(file)); }
-
 Result<CsvFile> CsvFile::open(const std::filesystem::path& path) {
-  gzFile raw = std::filesystem::is_directory(path) ? nullptr : gzopen(path.c_str(), "rb");
-  if (raw == nullptr) {
-    return fail(
-        ErrorKind::kInvalid,
-        fmt::format("{}: cannot be read; expected a CSV file, plain or gzip", path.string()));
-  }
-  gzbuffer(raw, 1 << 17);
-  CsvFile csv{path, File{raw}};
-  const auto line = csv.read_line();
-  if (!line) return Failure{line.error()};
-  if (!*line) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("{}: empty file; expected a CSV header", path.string()));
-  }
+  auto lines = connectors::LineReader::open(path);
+  if (!lines) return Failure{lines.error()};
+  CsvFile csv{path, *std::move(lines)};
+  const auto header = csv.lines_.next(csv.line_);
+  if (!header) return Failure{header.error()};
+  ++csv.line_number_;
+  if (!*header) return csv.fail_here("empty file; expected a CSV header");
   csv.split_line();
   csv.header_.assign(csv.fields_.begin(), csv.fields_.end());
   return csv;
@@ -51,8 +41,11 @@ std::optional<std::size_t> CsvFile::find_column(std::span<const std::string_view
 
 Result<bool> CsvFile::next() {
   do {
-    const auto line = read_line();
-    if (!line || !*line) return line;
+    const auto line = lines_.next(line_);
+    if (!line) return fail_here(line.error().message);
+    if (!*line) return false;
+    ++line_number_;
+    line_.resize(connectors::trimmed(line_).empty() ? 0 : line_.size());
   } while (line_.empty());
   split_line();
   if (fields_.size() != header_.size()) {
@@ -66,36 +59,13 @@ Failure CsvFile::fail_here(std::string_view message) const {
   return fail(ErrorKind::kInvalid, fmt::format("{}:{}: {}", path_.string(), line_number_, message));
 }
 
-Result<bool> CsvFile::read_line() {
-  auto* file = static_cast<gzFile>(file_.get());
-  char chunk[4096];
-  line_.clear();
-  ++line_number_;
-  while (gzgets(file, chunk, sizeof chunk) != nullptr) {
-    line_ += chunk;
-    if (line_.size() > kMaxLine) {
-      return fail_here(
-          fmt::format("a line of more than {} bytes; expected a CSV record", kMaxLine));
-    }
-    if (line_.back() != '\n') continue;
-    line_.pop_back();
-    if (!line_.empty() && line_.back() == '\r') line_.pop_back();
-    return true;
-  }
-  int code = Z_OK;
-  const char* reason = gzerror(file, &code);
-  if (code != Z_OK && code != Z_STREAM_END) {
-    return fail_here(fmt::format("{}; expected a whole gzip file", reason));
-  }
-  return !line_.empty();
-}
-
 void CsvFile::split_line() {
   fields_.clear();
   unquoted_.clear();
   // Views into it must stay valid, so it never grows.
   unquoted_.reserve(static_cast<std::size_t>(std::ranges::count(line_, ',')) + 1);
   std::string_view rest = line_;
+  if (rest.ends_with('\r')) rest.remove_suffix(1);
   while (true) {
     if (!rest.starts_with('"')) {
       const std::size_t comma = rest.find(',');

@@ -2,25 +2,23 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "connectors/file/line_reader.hpp"
 #include "daemon/core/result.hpp"
 
 namespace anomalyd::tools {
 
 /// Reads a CSV file with a header line, plain or gzip, one record at a time.
 ///
-/// Fields may be quoted; a record is one line. Memory is bounded by the longest line, and that by
-/// `kMaxLine`. Errors name the file and the line: "data/a.csv.gz:17: 3 fields; expected 4".
+/// Fields may be quoted; a record is one line. Errors name the file and the line:
+/// "data/a.csv.gz:17: 3 fields; expected 4".
 class CsvFile {
  public:
-  static constexpr std::size_t kMaxLine = 1 << 20;
-
   /// Opens `path` and reads its header. Errors: kInvalid (no such file, empty).
   [[nodiscard]] static Result<CsvFile> open(const std::filesystem::path& path);
 
@@ -30,7 +28,7 @@ class CsvFile {
       std::span<const std::string_view> names) const;
 
   /// Reads the next record into `fields()`; false at the end of the file. Blank lines are skipped.
-  /// Errors: kInvalid (another number of fields than the header, damaged gzip, line too long).
+  /// Errors: kInvalid (another number of fields than the header, damaged gzip).
   [[nodiscard]] Result<bool> next();
   /// The record read last; the views die at the next call of `next`.
   [[nodiscard]] std::span<const std::string_view> fields() const noexcept { return fields_; }
@@ -39,17 +37,12 @@ class CsvFile {
   [[nodiscard]] Failure fail_here(std::string_view message) const;
 
  private:
-  struct CloseFile {
-    void operator()(void* file) const;
-  };
-  using File = std::unique_ptr<void, CloseFile>;  // a gzFile, which also reads plain files
-
-  CsvFile(std::filesystem::path path, File file) : path_{std::move(path)}, file_{std::move(file)} {}
-  Result<bool> read_line();
+  CsvFile(std::filesystem::path path, connectors::LineReader lines)
+      : path_{std::move(path)}, lines_{std::move(lines)} {}
   void split_line();
 
   std::filesystem::path path_;
-  File file_;
+  connectors::LineReader lines_;
   std::vector<std::string> header_;
   std::string line_;
   std::size_t line_number_ = 0;

@@ -13,18 +13,22 @@
 
 namespace anomalyd::tools {
 
-/// A labelled series, whole. Labels are for final figures only; no detector may see them.
-struct LabelledSeries {
+/// The rows of a series, whole: all that a detector may see.
+struct SeriesRows {
   std::vector<Channel> channels;
   std::vector<std::int64_t> t;  ///< As in the file.
   std::vector<EventTime> times;
   std::vector<double> values;  ///< [rows x channels], row-major; NaN where missing.
-  std::vector<std::uint8_t> labels;
 
   [[nodiscard]] std::size_t size() const noexcept { return times.size(); }
   [[nodiscard]] std::span<const double> row(std::size_t i) const {
     return std::span{values}.subspan(i * channels.size(), channels.size());
   }
+};
+
+/// Rows with their labels, which are for final figures only.
+struct LabelledSeries : SeriesRows {
+  std::vector<std::uint8_t> labels;  ///< One per row: 1 is anomalous.
 };
 
 /// A folder of labelled series: `manifest.json` and one gzip CSV `t,<channel>...,label` each.

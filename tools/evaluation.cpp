@@ -1,97 +1,90 @@
 #include "tools/evaluation.hpp"
 
-#include <cmath>
-#include <map>
-#include <memory>
-#include <utility>
+#include <fmt/os.h>
 
-#include "daemon/pipeline/learning.hpp"
-#include "daemon/pipeline/partition_pipeline.hpp"
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tools/pipeline_run.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using pipeline::History;
-using pipeline::PartitionPipeline;
-
-/// The rows of training as a daemon would have collected them.
-History history_of(const Dataset::Entry& entry, const LabelledSeries& series,
-                   const pipeline::Windower::Options& window) {
-  History history;
-  history.series = entry.id();
-  history.width = series.channels.size();
-  const auto keep = [&](const pipeline::Windower::Row& row) { history.append(row); };
-  for (std::size_t i = 0; i < entry.train_end && i < series.size(); ++i) {
-    (void)history.windower.add(
-        {history.series, series.times[i], static_cast<Offset>(i), series.row(i)}, window, keep);
+/// Rows before `end` that the windower keeps: neither late nor doubled.
+std::size_t rows_in_order(const std::vector<EventTime>& times, std::size_t end) {
+  std::size_t kept = 0;
+  EventTime newest = EventTime::min();
+  for (std::size_t i = 0; i < end; ++i) {
+    if (times[i] <= newest) continue;
+    newest = times[i];
+    ++kept;
   }
-  history.windower.flush(window, keep);
-  return history;
-}
-
-Status score_and_judge(PartitionPipeline& pipeline, Scorer& scorer) {
-  for (const pipeline::ScoreRequest& request : pipeline.take_requests()) {
-    Residuals residuals{scorer.info().members.size(), request.batch.channels, {}};
-    if (!request.batch.windows.empty()) {
-      auto scored = scorer.score(request.batch);
-      if (!scored) return Failure{std::move(scored.error())};
-      residuals = std::move(*scored);
-    }
-    pipeline.judge(request, std::move(residuals));
-  }
-  (void)pipeline.take_alerts();
-  return {};
+  return kept;
 }
 
 }  // namespace
 
-Result<std::vector<EvaluatedRow>> evaluate_series(const Dataset::Entry& entry,
-                                                  const LabelledSeries& series,
-                                                  ModelFactory& factory,
-                                                  const EvaluationOptions& options) {
-  pipeline::PipelineOptions pipeline_options = options.pipeline;
-  if (pipeline_options.window.period.count() == 0) pipeline_options.window.period = entry.period;
-  const History history = history_of(entry, series, pipeline_options.window);
-  const std::vector<std::size_t> columns = history.active_columns(history.size());
-  std::vector<Channel> channels;
-  for (const std::size_t c : columns) channels.push_back(series.channels[c]);
-  const History projected = history.project(columns, history.size());
-  auto learned = pipeline::learn(std::span{&projected, 1}, channels, factory, pipeline_options,
-                                 [](const TrainingProgress&) {}, {});
-  if (!learned) return fail(std::move(learned.error()), entry.id());
+Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
+                                std::size_t train_end, const EvaluationOptions& options,
+                                ModelFactory& factory,
+                                const std::function<void(std::size_t)>& done) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  ScoredRows scored{std::vector<double>(series.size(), kNone),
+                    std::vector<double>(series.size(), kNone),
+                    std::vector<std::uint8_t>(series.size(), 0)};
+  pipeline::PipelineOptions pipeline = options.pipeline;
+  pipeline.training.rows = rows_in_order(series.times, train_end);
+  pipeline.training.provisional_rows =
+      std::min(pipeline.training.provisional_rows, pipeline.training.rows);
 
-  // Verdicts come by time; duplicates and late rows in the file have none of their own.
-  std::vector<EvaluatedRow> rows(series.size());
-  std::map<EventTime, std::size_t> row_at;
-  for (std::size_t i = series.size(); i-- > entry.train_end;) row_at[series.times[i]] = i;
-  std::vector<bool> judged(series.size());
-  PartitionPipeline pipeline{{entry.group, 0}, pipeline_options};
-  pipeline.install(learned->group);
-  pipeline.on_verdict([&](std::string_view, EventTime time, const pipeline::Verdict& verdict) {
-    const std::size_t i = row_at.at(time);
-    rows[i] = {verdict.score, verdict.alert, verdict.p_value};
-    judged[i] = true;
-  });
-
+  std::size_t newest = 0;  // verdicts come in the order of time, nearly always that of rows
+  PipelineRun::Events events;
+  events.verdict = [&](std::string_view, EventTime time, const pipeline::Verdict& verdict) {
+    const auto begin = series.times.begin();
+    auto row = std::find(begin + static_cast<std::ptrdiff_t>(newest), series.times.end(), time);
+    if (row == series.times.end()) row = std::find(begin, series.times.end(), time);
+    newest = static_cast<std::size_t>(row - begin);
+    scored.scores[newest] = verdict.score;
+    scored.p_values[newest] = verdict.p_value;
+    scored.alerts[newest] = verdict.alert ? 1 : 0;
+  };
+  PipelineRun run{pipeline, factory, std::move(events)};
+  if (!options.checkpoint.empty()) {
+    if (auto loaded = run.load(options.checkpoint); !loaded) return Failure{loaded.error()};
+  }
+  const PartitionId partition{id, 0};
   const auto schema = std::make_shared<const Schema>(Schema{series.channels});
-  for (std::size_t i = entry.train_end; i < series.size();) {
-    SampleBlock block{{entry.group, 0}, schema};
-    for (; i < series.size() && block.size() < options.batch_rows; ++i) {
-      block.append(entry.id(), series.times[i], static_cast<Offset>(i), series.row(i));
+  for (std::size_t begin = 0; begin < series.size(); begin += options.block_rows) {
+    const std::size_t end = std::min(series.size(), begin + options.block_rows);
+    SampleBlock block{partition, schema};
+    for (std::size_t i = begin; i < end; ++i) {
+      block.append(id, series.times[i], static_cast<Offset>(i), series.row(i));
     }
-    pipeline.ingest(block);
-    if (auto scored = score_and_judge(pipeline, *learned->scorer); !scored) {
-      return fail(std::move(scored.error()), entry.id());
+    block.set_end(static_cast<Offset>(end));
+    if (auto taken = run.ingest(block); !taken) return Failure{taken.error()};
+    done(end);
+  }
+  if (auto finished = run.finish(); !finished) return Failure{finished.error()};
+  return scored;
+}
+
+Status write_scores(const std::filesystem::path& path, const SeriesRows& series,
+                    const ScoredRows& scored) {
+  try {
+    std::filesystem::create_directories(path.parent_path());
+    auto file = fmt::output_file(path.string());
+    file.print("t,score,alert,pvalue\n");
+    for (std::size_t i = 0; i < series.size(); ++i) {
+      if (std::isnan(scored.scores[i])) continue;
+      file.print("{},{:.7g},{},{:.4g}\n", series.t[i], scored.scores[i], scored.alerts[i],
+                 scored.p_values[i]);
     }
+  } catch (const std::exception& error) {
+    return fail(ErrorKind::kInvalid,
+                fmt::format("{}: {}; expected a writable folder", path.string(), error.what()));
   }
-  pipeline.flush();
-  if (auto scored = score_and_judge(pipeline, *learned->scorer); !scored) {
-    return fail(std::move(scored.error()), entry.id());
-  }
-  for (std::size_t i = entry.train_end; i < rows.size(); ++i) {
-    if (!judged[i] && i > 0) rows[i].score = rows[i - 1].score;
-  }
-  return rows;
+  return {};
 }
 
 }  // namespace anomalyd::tools

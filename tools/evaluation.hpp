@@ -1,35 +1,43 @@
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "daemon/core/model.hpp"
-#include "daemon/core/result.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "tools/dataset.hpp"
 
 namespace anomalyd::tools {
 
-/// What the detector said about one row of a series, in the order of the file.
-struct EvaluatedRow {
-  double score = 0;  ///< Of the last row that was judged, where this one was not.
-  bool alert = false;
-  double p_value = 1;
+/// What the pipeline said of each row of a series; NaN where it said nothing.
+struct ScoredRows {
+  std::vector<double> scores;
+  std::vector<double> p_values;
+  std::vector<std::uint8_t> alerts;
 };
 
-/// How a series is evaluated.
 struct EvaluationOptions {
-  pipeline::PipelineOptions pipeline;
-  std::size_t batch_rows = 4096;  ///< >= 1. Rows that go through the pipeline at once.
+  pipeline::PipelineOptions pipeline;  ///< Training rows are those before `train_end`.
+  std::filesystem::path checkpoint;    ///< Judge with this model instead of learning one.
+  std::size_t block_rows = 4096;       ///< 1..100000. Rows taken in, and scored, at once.
 };
 
-/// Learns from the rows before `train_end`, then streams all others through the pipeline of the
-/// daemon, in order. Labels are never looked at.
+/// Streams a series in order through the production pipeline: learned from the rows before
+/// `train_end`, then judged row by row. Labels are out of sight.
 ///
-/// Rows of training get a score of 0. Errors: those of pipeline::learn and Scorer::score.
-[[nodiscard]] Result<std::vector<EvaluatedRow>> evaluate_series(const Dataset::Entry& entry,
-                                                                const LabelledSeries& series,
-                                                                ModelFactory& factory,
-                                                                const EvaluationOptions& options);
+/// `done` is told now and then how many rows are behind. Errors: those of training and scoring.
+[[nodiscard]] Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
+                                              std::size_t train_end,
+                                              const EvaluationOptions& options,
+                                              ModelFactory& factory,
+                                              const std::function<void(std::size_t)>& done);
+
+/// Writes `t,score,alert,pvalue`, a line for each row with a score.
+[[nodiscard]] Status write_scores(const std::filesystem::path& path, const SeriesRows& series,
+                                  const ScoredRows& scored);
 
 }  // namespace anomalyd::tools

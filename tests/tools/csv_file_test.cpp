@@ -68,14 +68,6 @@ TEST(CsvFile, RejectsATruncatedGzipFile) {
   EXPECT_THAT(more.error().message, HasSubstr("cut.csv.gz:"));
 }
 
-TEST(CsvFile, RejectsALineWithoutEnd) {
-  TempFolder folder;
-  const auto csv =
-      CsvFile::open(folder.write("long.csv", std::string(CsvFile::kMaxLine + 10, 'x')));
-  ASSERT_FALSE(csv);
-  EXPECT_THAT(csv.error().message, HasSubstr("more than"));
-}
-
 TEST(CsvFile, FindsAColumnInAnyCase) {
   TempFolder folder;
   const auto csv = CsvFile::open(folder.write("c.csv", "value,Timestamp\n"));

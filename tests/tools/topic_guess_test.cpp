@@ -52,7 +52,7 @@ std::vector<std::string> fields_of(const TopicGuess& guess) {
 }
 
 void expect_config_loads(const TopicGuess& guess) {
-  const std::string yaml = config_text("a:9092,b:9092", "metrics", guess);
+  const std::string yaml = config_text({.brokers = "a:9092,b:9092"}, "metrics", guess);
   const auto loaded = config::load(yaml, "anomalyd.yaml", {});
   EXPECT_THAT(loaded.problems, IsEmpty())
       << yaml << config::format_problems(loaded.problems, "anomalyd.yaml");
@@ -182,6 +182,16 @@ TEST(GuessTopic, ToleratesAFewBrokenRecords) {
   EXPECT_EQ(guess.input.format, SampleDecoder::Format::kJson);
   EXPECT_EQ(guess.num_rejected, 1U);
   EXPECT_EQ(guess.num_rows, 79U);
+}
+
+TEST(ConfigText, KeepsSecretsOutOfTheFile) {
+  const std::string yaml =
+      config_text({.brokers = "a:9092",
+                   .properties = {{"security.protocol", "SASL_SSL"}, {"sasl.password", "hunter2"}}},
+                  "metrics", {});
+  EXPECT_THAT(yaml, HasSubstr("security.protocol: SASL_SSL"));
+  EXPECT_THAT(yaml, HasSubstr("sasl.password: \"${KAFKA_SASL_PASSWORD}\""));
+  EXPECT_THAT(yaml, ::testing::Not(HasSubstr("hunter2")));
 }
 
 }  // namespace

@@ -1,0 +1,33 @@
+#include "tools/detection_arguments.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "tools/kafka_arguments.hpp"
+
+namespace anomalyd::tools {
+
+void DetectionArguments::add_to(CLI::App& command) {
+  command.add_option("-c,--config", config_file, "Detect as this configuration says")
+      ->check(CLI::ExistingFile);
+  command.add_option("--model", model,
+                     "Kind of model, as model.kind: auto, pca, dense_ae, vae ...");
+  command.add_option("--seed", seed, "Of training; the same seed and rows give the same model");
+  command.add_option("--device", device, "auto, cpu, cuda or cuda:N");
+}
+
+Result<config::Options> DetectionArguments::options() const {
+  config::Options options;
+  if (!config_file.empty()) {
+    config::Loaded loaded = load_config(config_file);
+    if (!check_and_report(loaded)) {
+      return fail(ErrorKind::kInvalid, config_file + " has problems; expected a valid one");
+    }
+    options = std::move(loaded.options);
+  }
+  if (!model.empty()) options.model.kind = model;
+  if (seed) options.model.seed = *seed;
+  if (!device.empty()) options.model.device = device;
+  return options;
+}
+
+}  // namespace anomalyd::tools

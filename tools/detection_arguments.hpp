@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "config/options.hpp"
+#include "daemon/core/result.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace anomalyd::tools {
+
+/// How rows are detected in, as the daemon would be configured.
+struct DetectionArguments {
+  std::string config_file;
+  std::string model;
+  std::optional<std::uint64_t> seed;
+  std::string device;
+
+  /// Adds --config, --model, --seed and --device.
+  void add_to(CLI::App& command);
+  /// The options of the file, or every default without one. Errors: kInvalid.
+  [[nodiscard]] Result<config::Options> options() const;
+};
+
+}  // namespace anomalyd::tools

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/core/model.hpp"
+#include "daemon/pipeline/partition_pipeline.hpp"
+
+namespace anomalyd::tools {
+
+/// Runs the production pipeline over samples on the calling thread, as fast as it goes: the classes
+/// of the daemon without its queues, threads and clocks, so the scores are the daemon's.
+///
+/// Series without a model are learned when the daemon would learn them, and judged from their first
+/// unlearned row on.
+class PipelineRun {
+ public:
+  /// Who wants to know what. Any of them may be empty.
+  struct Events {
+    pipeline::PartitionPipeline::VerdictFn verdict;
+    std::function<void(const Alert&)> alert;
+    ProgressFn training;
+    std::function<void(const pipeline::Learned&)> learned;
+  };
+
+  /// `factory` must outlive the run.
+  PipelineRun(const pipeline::PipelineOptions& options, ModelFactory& factory, Events events);
+
+  /// Judges with a model that was trained before. Errors: those of ModelFactory::load.
+  [[nodiscard]] Status load(const std::filesystem::path& checkpoint);
+
+  /// Takes a block in, and learns, scores and judges what it completes. Errors: those of training
+  /// and scoring.
+  [[nodiscard]] Status ingest(const SampleBlock& block);
+  /// The input has ended: learns what still waits, releases rows that wait for late ones.
+  [[nodiscard]] Status finish();
+
+  /// Ends a training run that is under way.
+  void stop() { stop_.request_stop(); }
+
+  [[nodiscard]] pipeline::PipelineCounters counters() const;
+  [[nodiscard]] pipeline::Readiness readiness() const;
+
+ private:
+  struct Model {
+    std::shared_ptr<const pipeline::LearnedGroup> group;
+    std::unique_ptr<Scorer> scorer;
+  };
+  enum class Patience { kUsual, kNone };
+
+  [[nodiscard]] Status settle();
+  [[nodiscard]] Status learn(Patience patience);
+  [[nodiscard]] Status train(const std::string& key, const std::vector<Channel>& channels);
+  void install(Model model);
+  [[nodiscard]] Result<Residuals> score(const pipeline::ScoreRequest& request);
+  [[nodiscard]] pipeline::PartitionPipeline& pipeline_of(const PartitionId& partition);
+
+  pipeline::PipelineOptions options_;
+  ModelFactory& factory_;
+  Events events_;
+  std::stop_source stop_;
+  std::map<PartitionId, pipeline::PartitionPipeline> pipelines_;
+  std::vector<Model> models_;
+};
+
+}  // namespace anomalyd::tools
