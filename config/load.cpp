@@ -178,7 +178,7 @@ class Reader {
       return complain(node, option, "is empty", expectation(option));
     }
     if (!option.zero.empty() && text->text == option.zero) return zero_of(option.kind);
-    const auto value = parse_scalar(option.kind, text->text);
+    auto value = parse_scalar(option.kind, text->text);
     if (!value) return complain_of_kind(node, option, *text);
     if (option.kind == Kind::kChoice) return check_choice(node, option, *text);
     if (option.min.index() != 0 && *value < option.min) {

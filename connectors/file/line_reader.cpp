@@ -41,7 +41,7 @@ Result<bool> LineReader::next(std::string& line) {
   line.clear();
   while (line.size() < kMaxLine) {
     if (begin_ == end_) {
-      const auto more = refill();
+      auto more = refill();
       if (!more) return more;
       if (!*more) return !line.empty();
     }
