@@ -45,8 +45,8 @@ void print_start(const config::Options& options, const std::string& file) {
                ANOMALYD_VERSION, file.c_str(), joined(options.kafka.brokers).c_str(),
                joined(options.input.topics).c_str(), options.alert_topic.c_str(),
                options.pipeline.budget.text().c_str(), options.model.kind.c_str(),
-               options.pipeline.window.length, device ? device->c_str() : options.model.device.c_str(),
-               speed.gflops,
+               options.pipeline.window.length,
+               device ? device->c_str() : options.model.device.c_str(), speed.gflops,
                options.service.state_dir.c_str(), options.service.http.listen.c_str());
   if (speed.slow) std::fprintf(stderr, "  WARNING        %s\n", speed.advice.c_str());
 }
@@ -89,8 +89,9 @@ int main(int argc, char** argv) {
   app.add_flag("--check", check, "Check the configuration, change nothing and exit");
   app.add_flag("--once", once, "Stop when the input has been read to its end and is judged")
       ->excludes("--check");
-  app.footer("`anomalyctl init` writes a configuration for a topic; `anomalyctl config explain`\n"
-             "tells what every option means.");
+  app.footer(
+      "`anomalyctl init` writes a configuration for a topic; `anomalyctl config explain`\n"
+      "tells what every option means.");
   CLI11_PARSE(app, argc, argv);
   using anomalyd::Mode;
   return anomalyd::run(file, check ? Mode::kCheck : once ? Mode::kOnce : Mode::kServe);

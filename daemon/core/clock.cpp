@@ -32,7 +32,8 @@ std::string to_rfc3339(EventTime time) {
                         static_cast<long>(clock.minutes().count()),
                         static_cast<long>(clock.seconds().count()));
   const bool whole_millis = micros % 1000 == 0;
-  std::snprintf(text + n, sizeof text - static_cast<std::size_t>(n), whole_millis ? "%03ldZ" : "%06ldZ",
+  std::snprintf(text + n, sizeof text - static_cast<std::size_t>(n),
+                whole_millis ? "%03ldZ" : "%06ldZ",
                 static_cast<long>(whole_millis ? micros / 1000 : micros));
   return text;
 }

@@ -5,12 +5,14 @@ namespace anomalyd {
 void SampleBlock::append(std::string_view series, EventTime time, Offset offset,
                          std::span<const double> values) {
   // Runs of one series are common (long format, batched producers); they share one name.
-  const bool same = !rows_.empty() && std::string_view{names_}.substr(rows_.back().name_begin,
-                                                                      rows_.back().name_size) == series;
+  const bool same =
+      !rows_.empty() &&
+      std::string_view{names_}.substr(rows_.back().name_begin, rows_.back().name_size) == series;
   if (!same) names_.append(series);
-  rows_.push_back({time, offset,
-                   same ? rows_.back().name_begin : static_cast<std::uint32_t>(names_.size() - series.size()),
-                   static_cast<std::uint32_t>(series.size())});
+  rows_.push_back(
+      {time, offset,
+       same ? rows_.back().name_begin : static_cast<std::uint32_t>(names_.size() - series.size()),
+       static_cast<std::uint32_t>(series.size())});
   values_.insert(values_.end(), values.begin(), values.end());
 }
 

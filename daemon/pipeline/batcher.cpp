@@ -20,9 +20,8 @@ std::optional<MonotonicTime> Batcher::deadline() const noexcept {
   std::optional<MonotonicTime> first;
   for (const Queue& queue : queues_) {
     if (queue.items.empty()) continue;
-    const MonotonicTime due = queue.windows >= options_.max_windows
-                                  ? queue.oldest
-                                  : queue.oldest + options_.max_delay;
+    const MonotonicTime due =
+        queue.windows >= options_.max_windows ? queue.oldest : queue.oldest + options_.max_delay;
     first = first ? std::min(*first, due) : due;
   }
   return first;

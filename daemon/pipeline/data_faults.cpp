@@ -39,8 +39,7 @@ DataFaults::DataFaults(std::span<const double> rows, std::size_t channels, const
 }
 
 void DataFaults::on_row(const Windower::Row& row, std::span<const double> values,
-                        std::span<const Channel> channels, const Options& options,
-                        Events& events) {
+                        std::span<const Channel> channels, const Options& options, Events& events) {
   if (!options.enabled) return;
   late_run_ = 0;
   if (skewed_since_ != 0) {
@@ -49,8 +48,8 @@ void DataFaults::on_row(const Windower::Row& row, std::span<const double> values
     skewed_since_ = 0;
   }
   if (silent_since_ != 0) {
-    events.push_back({AlertType::kSilentSeries, AlertState::kResolve, at(silent_since_),
-                      "rows come again"});
+    events.push_back(
+        {AlertType::kSilentSeries, AlertState::kResolve, at(silent_since_), "rows come again"});
     silent_since_ = 0;
   } else if (row.restart) {
     const auto seconds = std::chrono::duration<double>(row.time - row.previous).count();
@@ -104,20 +103,22 @@ void DataFaults::watch_absence(PerChannel& channel, bool missing, const std::str
                     name + " has been missing for " + std::to_string(channel.absent) + " rows"});
 }
 
-void DataFaults::on_late(EventTime time, EventTime newest, const Options& options,
-                         Events& events) {
+void DataFaults::on_late(EventTime time, EventTime newest, const Options& options, Events& events) {
   if (!options.enabled || ++late_run_ != options.skewed_samples || skewed_since_ != 0) return;
   skewed_since_ = micros(newest);
   const auto behind = std::chrono::duration_cast<std::chrono::seconds>(newest - time).count();
   events.push_back({AlertType::kClockSkew, AlertState::kOpen, newest,
-                    std::to_string(late_run_) + " samples in a row are older than the newest row, "
-                    "the last by " + std::to_string(behind) + " s: was a clock set back?"});
+                    std::to_string(late_run_) +
+                        " samples in a row are older than the newest row, "
+                        "the last by " +
+                        std::to_string(behind) + " s: was a clock set back?"});
 }
 
-void DataFaults::on_watermark(EventTime watermark, const Windower& windower,
-                              const Options& options, Events& events) {
+void DataFaults::on_watermark(EventTime watermark, const Windower& windower, const Options& options,
+                              Events& events) {
   if (!options.enabled || silent_since_ != 0 || windower.period().count() == 0) return;
-  const auto limit = std::max<std::chrono::microseconds>(options.silent_after, 10 * windower.period());
+  const auto limit =
+      std::max<std::chrono::microseconds>(options.silent_after, 10 * windower.period());
   if (watermark - windower.last_time() <= limit) return;
   silent_since_ = micros(windower.last_time());
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit).count();
@@ -125,8 +126,8 @@ void DataFaults::on_watermark(EventTime watermark, const Windower& windower,
                     "no rows for more than " + std::to_string(seconds) + " s"});
 }
 
-void DataFaults::on_unknown_channel(const std::string& name, EventTime time,
-                                    const Options& options, Events& events) {
+void DataFaults::on_unknown_channel(const std::string& name, EventTime time, const Options& options,
+                                    Events& events) {
   if (!options.enabled || ++unknown_run_ != options.absent_rows) return;
   const std::string detail = name + " is new and not part of the model; retrain to include it";
   events.push_back({AlertType::kChangedChannels, AlertState::kOpen, time, detail});

@@ -48,8 +48,8 @@ void hold_last_value(std::vector<float>& rows, std::size_t channels) {
 
 /// Residuals of the rows [first, n): [n - first x members x channels], NaN where a cell was
 /// missing. Rows before the first one repeat it.
-Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled,
-                                        std::size_t first, std::uint32_t slot) {
+Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
+                                        std::uint32_t slot) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
   std::vector<float> held = scaled.rows;
@@ -61,7 +61,8 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
     Batch batch{channels, context, {}, {}};
     for (std::size_t i = 0; i < context - 1 + end - begin; ++i) {
       const std::size_t source = begin + i >= context - 1 ? begin + i + 1 - context : 0;
-      batch.rows.insert(batch.rows.end(), &held[source * channels], &held[source * channels] + channels);
+      batch.rows.insert(batch.rows.end(), &held[source * channels],
+                        &held[source * channels] + channels);
     }
     for (std::size_t i = begin; i < end; ++i) {
       batch.windows.push_back({static_cast<std::uint32_t>(context - 1 + i - begin), slot});
@@ -91,7 +92,8 @@ SeriesTrack track_behind(const History& history, const Scaler& scaler, std::size
   std::vector<std::size_t> columns(history.width);
   for (std::size_t c = 0; c < columns.size(); ++c) columns[c] = c;
   std::vector<double> values;
-  const std::size_t first = history.size() - std::min(history.size(), context + options.window.length);
+  const std::size_t first =
+      history.size() - std::min(history.size(), context + options.window.length);
   for (std::size_t i = first; i < history.size(); ++i) {
     const Windower::Row row = history.row(i, columns, values);
     (void)track.append(row, values, options.window, context);
@@ -126,8 +128,11 @@ Windower::Row History::row(std::size_t i, std::span<const std::size_t> columns,
   values.clear();
   for (const std::size_t c : columns) values.push_back(c < width ? rows[i * width + c] : NAN);
   const bool restart = gaps[i] == kRestart;
-  return {EventTime{std::chrono::microseconds{times[i]}}, offsets[i], values,
-          restart ? 0 : gaps[i], restart,
+  return {EventTime{std::chrono::microseconds{times[i]}},
+          offsets[i],
+          values,
+          restart ? 0 : gaps[i],
+          restart,
           EventTime{std::chrono::microseconds{i == 0 ? 0 : times[i - 1]}}};
 }
 
@@ -174,8 +179,9 @@ bool History::load(StateReader& in) {
   }
   width = columns;
   return offsets.size() == times.size() && gaps.size() == times.size() &&
-         (times.empty() ? rows.empty() : width > 0 && rows.size() / width == times.size() &&
-                                             rows.size() % width == 0);
+         (times.empty()
+              ? rows.empty()
+              : width > 0 && rows.size() / width == times.size() && rows.size() % width == 0);
 }
 
 std::string group_key(std::span<const Channel> channels) {
@@ -207,7 +213,8 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   std::uint32_t version = 0;
   if (!in.get(version) || version != kCalibrationVersion) {
     return fail(ErrorKind::kIncompatible, "calibration of the model: found format version " +
-                std::to_string(version) + "; expected " + std::to_string(kCalibrationVersion));
+                                              std::to_string(version) + "; expected " +
+                                              std::to_string(kCalibrationVersion));
   }
   auto group = std::make_shared<LearnedGroup>();
   std::uint64_t size = 0;
@@ -222,9 +229,11 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
     if (ok) group->series.emplace(std::move(id), std::move(known));
   }
   if (!ok || !in.at_end()) {
-    return fail(ErrorKind::kIncompatible, "calibration of the model: the bytes are damaged; "
-                "expected " + std::to_string(size) + " series of " +
-                std::to_string(info.channels.size()) + " channels");
+    return fail(ErrorKind::kIncompatible,
+                "calibration of the model: the bytes are damaged; "
+                "expected " +
+                    std::to_string(size) + " series of " + std::to_string(info.channels.size()) +
+                    " channels");
   }
   group->info = std::move(info);
   return group;
@@ -238,16 +247,18 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
   TrainingSet set{channels, {}};
   std::vector<std::size_t> fitted;  // rows of each series that fit the model
   for (const History& history : histories) {
-    Scaler scaler = Scaler::fit(history.rows, history.times, channels.size(),
-                                options.training.detect_counters ? Scaler::Counters::kDetect
-                                                                 : Scaler::Counters::kIgnore);
+    Scaler scaler = Scaler::fit(
+        history.rows, history.times, channels.size(),
+        options.training.detect_counters ? Scaler::Counters::kDetect : Scaler::Counters::kIgnore);
     scaled.push_back(scale_rows(history, scaler));
     scalers.push_back(std::move(scaler));
     const std::size_t fit =
         rows_to_fit(scaled.back().filler.size(), options.training.calibration_share);
     fitted.push_back(fit);
     const auto& rows = scaled.back().rows;
-    set.series.push_back({history.series, {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(fit * channels.size())}});
+    set.series.push_back(
+        {history.series,
+         {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(fit * channels.size())}});
   }
 
   Learned learned;
@@ -269,17 +280,18 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
     auto residuals = residuals_of(*learned.scorer, scaled[i], fitted[i], slot);
     if (!residuals) return Failure{std::move(residuals.error())};
 
-    LearnedGroup::Known known{
-        track_behind(histories[i], scalers[i], group->info.context, options), histories[i].windower,
-        EventTime{std::chrono::microseconds{histories[i].times.back()}}};
+    LearnedGroup::Known known{track_behind(histories[i], scalers[i], group->info.context, options),
+                              histories[i].windower,
+                              EventTime{std::chrono::microseconds{histories[i].times.back()}}};
     known.track.slot = slot;
-    known.track.detector = Detector::calibrate(*residuals, members, channels.size(),
-                                               options.detector_for(known.windower.period(), histories.size()));
+    known.track.detector =
+        Detector::calibrate(*residuals, members, channels.size(),
+                            options.detector_for(known.windower.period(), histories.size()));
     group->series.emplace(histories[i].series, std::move(known));
 
     if (i >= options.training.pooled_series) continue;
-    auto common = slot == 0 ? std::move(residuals)
-                            : residuals_of(*learned.scorer, scaled[i], fitted[i], 0);
+    auto common =
+        slot == 0 ? std::move(residuals) : residuals_of(*learned.scorer, scaled[i], fitted[i], 0);
     if (!common) return Failure{std::move(common.error())};
     pooled.insert(pooled.end(), common->begin(), common->end());
     pooled_period = histories[i].windower.period();

@@ -42,11 +42,12 @@ Status PartitionPipeline::load(StateReader& in) {
   std::uint32_t version = 0;
   if (!in.get(version) || version != kStateVersion) {
     return fail(ErrorKind::kIncompatible, "snapshot: found format version " +
-                std::to_string(version) + "; expected " + std::to_string(kStateVersion));
+                                              std::to_string(version) + "; expected " +
+                                              std::to_string(kStateVersion));
   }
   const auto damaged = [&] {
-    return fail(ErrorKind::kIncompatible,
-                "snapshot: the bytes are damaged after " + std::to_string(index_.size()) + " series");
+    return fail(ErrorKind::kIncompatible, "snapshot: the bytes are damaged after " +
+                                              std::to_string(index_.size()) + " series");
   };
   std::int64_t watermark = 0, next_sweep = 0;
   std::uint64_t num_columns = 0, num_series = 0;

@@ -67,8 +67,7 @@ Scaler Scaler::fit(std::span<const double> rows, std::span<const std::int64_t> t
       for (std::size_t t = 1; t < times.size(); ++t) {
         const double now = rows[t * channels + c], before = rows[(t - 1) * channels + c];
         if (!(now >= before) || times[t] <= times[t - 1]) continue;  // a reset, or a cell missing
-        values.push_back((now - before) * 1e6 /
-                         static_cast<double>(times[t] - times[t - 1]));
+        values.push_back((now - before) * 1e6 / static_cast<double>(times[t] - times[t - 1]));
       }
     }
     std::tie(channel.centre, channel.scale) = centre_and_scale(values);
@@ -88,7 +87,8 @@ void Scaler::apply(std::span<const double> raw, std::int64_t time_us, std::span<
       channel.last_time = time_us;
       value = known ? (value - before) * 1e6 / static_cast<double>(elapsed) : std::nan("");
     }
-    const double z = (value - static_cast<double>(channel.centre)) / static_cast<double>(channel.scale);
+    const double z =
+        (value - static_cast<double>(channel.centre)) / static_cast<double>(channel.scale);
     scaled[c] = std::isfinite(z) ? std::clamp(static_cast<float>(z), -kClip, kClip) : kMissing;
   }
 }

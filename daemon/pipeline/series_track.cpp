@@ -103,9 +103,9 @@ bool SeriesTrack::load(StateReader& in) {
   num_fresh_ = 0;
   return scaler.load(in) && detector.load(in) && faults.load(in) && in.get(slot) &&
          in.get(provisional) && in.get_all(window_) && in.get_all(holes_) && in.get(hole_at_) &&
-         in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) && in.get(num_rows_) &&
-         (holes_.empty() || hole_at_ < holes_.size()) && scaler.num_channels() > 0 &&
-         window_.size() % scaler.num_channels() == 0;
+         in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) &&
+         in.get(num_rows_) && (holes_.empty() || hole_at_ < holes_.size()) &&
+         scaler.num_channels() > 0 && window_.size() % scaler.num_channels() == 0;
 }
 
 }  // namespace anomalyd::pipeline

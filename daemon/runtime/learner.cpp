@@ -135,22 +135,23 @@ void Learner::run(const std::string& key, const std::vector<Channel>& channels,
   };
   auto outcome = finish();
   if (stop.stop_requested()) return;
-  asio::post(outside_.control, [this, key, outcome = std::make_shared<decltype(outcome)>(
-                                               std::move(outcome))]() mutable {
-    busy_ = false;
-    {
-      const std::lock_guard lock{mutex_};
-      progress_.training = false;
-      progress_.failures += *outcome ? 0 : 1;
-    }
-    if (!*outcome) {
-      retry_at_[key] = outside_.clock.monotonic() + 1min;
-      outside_.on_failure(outcome->error());
-      return;
-    }
-    auto& [learned, loaded] = **outcome;
-    outside_.on_model(learned.group, std::move(loaded.scorer), learned.report);
-  });
+  asio::post(
+      outside_.control,
+      [this, key, outcome = std::make_shared<decltype(outcome)>(std::move(outcome))]() mutable {
+        busy_ = false;
+        {
+          const std::lock_guard lock{mutex_};
+          progress_.training = false;
+          progress_.failures += *outcome ? 0 : 1;
+        }
+        if (!*outcome) {
+          retry_at_[key] = outside_.clock.monotonic() + 1min;
+          outside_.on_failure(outcome->error());
+          return;
+        }
+        auto& [learned, loaded] = **outcome;
+        outside_.on_model(learned.group, std::move(loaded.scorer), learned.report);
+      });
 }
 
 Learner::Progress Learner::progress() const {

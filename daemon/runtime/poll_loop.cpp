@@ -206,9 +206,8 @@ void PollLoop::publish_figures() {
   current_.last_poll = now;
   current_.paused = static_cast<std::size_t>(std::count_if(
       lanes_.begin(), lanes_.end(), [](const auto& entry) { return entry.second.paused; }));
-  current_.at_end = !lanes_.empty() && std::all_of(lanes_.begin(), lanes_.end(), [](const auto& e) {
-    return e.second.at_end;
-  });
+  current_.at_end = !lanes_.empty() && std::all_of(lanes_.begin(), lanes_.end(),
+                                                   [](const auto& e) { return e.second.at_end; });
   const std::lock_guard lock{mutex_};
   published_ = current_;
 }

@@ -70,8 +70,9 @@ Result<SnapshotStore> SnapshotStore::open(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
-    return fail(ErrorKind::kInvalid, folder.string() + ": cannot create the folder: " +
-                error.message() + "; expected a folder that the daemon may write to");
+    return fail(ErrorKind::kInvalid, folder.string() +
+                                         ": cannot create the folder: " + error.message() +
+                                         "; expected a folder that the daemon may write to");
   }
   if (::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
     return io_failure(folder, "cannot write to the folder");

@@ -4,9 +4,7 @@
 
 namespace anomalyd::runtime::systemd {
 
-void ready(const std::string& status) {
-  sd_notify(0, ("READY=1\nSTATUS=" + status).c_str());
-}
+void ready(const std::string& status) { sd_notify(0, ("READY=1\nSTATUS=" + status).c_str()); }
 
 void status(const std::string& line) { sd_notify(0, ("STATUS=" + line).c_str()); }
 

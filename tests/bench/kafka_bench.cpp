@@ -109,7 +109,8 @@ int load(const Arguments& a) {
     send(*producer, a, rows.key(), row);
   }
   if (auto flushed = producer->flush(120s); !flushed) must<int>(Failure{flushed.error()});
-  std::printf("{\"produced_per_second\": %.0f}\n", static_cast<double>(a.rows) / seconds_since(start));
+  std::printf("{\"produced_per_second\": %.0f}\n",
+              static_cast<double>(a.rows) / seconds_since(start));
   return 0;
 }
 
@@ -172,7 +173,8 @@ int parse(const Arguments& a) {
 
 std::int64_t now_millis() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
-             system_clock().wall().time_since_epoch()).count();
+             system_clock().wall().time_since_epoch())
+      .count();
 }
 
 /// Times from a row's event time, which is the moment it is sent, to its alert's arrival.
@@ -200,9 +202,10 @@ class Latencies {
         const std::int64_t now = now_millis();
         for (const Record& record : records) {
           const auto alert = connectors::parse_alert(record.value);
-          if (!alert || alert->state != AlertState::kOpen || alert->type != AlertType::kAnomaly) continue;
-          millis_.push_back(static_cast<double>(
-              now - alert->time.time_since_epoch().count() / 1000));
+          if (!alert || alert->state != AlertState::kOpen || alert->type != AlertType::kAnomaly)
+            continue;
+          millis_.push_back(
+              static_cast<double>(now - alert->time.time_since_epoch().count() / 1000));
         }
       });
     }
@@ -226,7 +229,8 @@ int latency(const Arguments& a) {
       // One row in 5000 is far off; never twice in a series, so that each opens its own incident.
       const bool fault = sent % 5000 == 4999 && sent > a.series && faults < a.series;
       const std::size_t series = fault ? faults++ : sent % a.series;
-      const std::string_view row = rows.write(series, sent / a.series, now_millis(), fault ? 400 : 0);
+      const std::string_view row =
+          rows.write(series, sent / a.series, now_millis(), fault ? 400 : 0);
       send(*producer, a, rows.key(), row);
     }
     std::this_thread::yield();
@@ -242,8 +246,9 @@ int latency(const Arguments& a) {
   const auto at = [&](double q) {
     return millis[static_cast<std::size_t>(q * static_cast<double>(millis.size() - 1))];
   };
-  std::printf("{\"faults\": %zu, \"alerts\": %zu, \"rate\": %.0f, \"p50_ms\": %.1f, \"p99_ms\": %.1f}\n",
-              faults, millis.size(), static_cast<double>(sent) / a.seconds, at(0.5), at(0.99));
+  std::printf(
+      "{\"faults\": %zu, \"alerts\": %zu, \"rate\": %.0f, \"p50_ms\": %.1f, \"p99_ms\": %.1f}\n",
+      faults, millis.size(), static_cast<double>(sent) / a.seconds, at(0.5), at(0.99));
   return 0;
 }
 

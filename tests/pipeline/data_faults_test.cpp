@@ -7,10 +7,10 @@
 namespace anomalyd::pipeline {
 namespace {
 
+using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::IsEmpty;
-using std::chrono::seconds;
 
 EventTime at(int second) { return EventTime{seconds{second}}; }
 
@@ -82,7 +82,8 @@ TEST_F(DataFaultsTest, TellsOfSilenceAgainstTheWatermarkAndOfItsEnd) {
   Windower windower;
   Windower::Options window{.period = seconds{1}};
   const double value[] = {1.0};
-  for (int i = 0; i < 3; ++i) (void)windower.add({"s", at(i), i, value}, window, [](const auto&) {});
+  for (int i = 0; i < 3; ++i)
+    (void)windower.add({"s", at(i), i, value}, window, [](const auto&) {});
   faults_.on_watermark(at(600), windower, options_, events_);
   EXPECT_THAT(events_, IsEmpty());
   faults_.on_watermark(at(1200), windower, options_, events_);

@@ -14,11 +14,11 @@ namespace {
 
 using anomalyd::testing::PersistenceFactory;
 using anomalyd::testing::PipelineDriver;
+using std::chrono::seconds;
 using ::testing::Contains;
 using ::testing::Field;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using std::chrono::seconds;
 
 EventTime at(int second) { return EventTime{seconds{1'700'000'000 + second}}; }
 
@@ -168,8 +168,8 @@ TEST_F(PartitionPipelineTest, RefusesADamagedSnapshot) {
   fleet_.run({"a"}, 0, 100);
   StateWriter out;
   driver_.pipeline().save(out);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{3}, out.bytes().size() / 2,
-                                 out.bytes().size() - 1}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{3}, out.bytes().size() / 2, out.bytes().size() - 1}) {
     PartitionPipeline pipeline{{"test", 0}, options_for_test()};
     StateReader in{std::span{out.bytes()}.first(size)};
     const Status loaded = pipeline.load(in);
@@ -186,8 +186,8 @@ TEST_F(PartitionPipelineTest, StartsANewSeriesOfAKnownGroupProvisionally) {
   fleet_.faults.insert({"late", 760});
   fleet_.run({"late"}, 728, 780);
   ASSERT_THAT(driver_.alerts, Contains(Field(&Alert::series, "late")));
-  EXPECT_THAT(driver_.alerts, Contains(AllOf(Field(&Alert::series, "late"),
-                                             Field(&Alert::provisional, true))));
+  EXPECT_THAT(driver_.alerts,
+              Contains(AllOf(Field(&Alert::series, "late"), Field(&Alert::provisional, true))));
 }
 
 TEST_F(PartitionPipelineTest, DoesNotJudgeRowsWithNothingInThem) {
@@ -219,8 +219,8 @@ TEST_F(PartitionPipelineTest, ForgetsASeriesThatHasBeenSilentForLong) {
 TEST_F(PartitionPipelineTest, GoesOnBehindTheTrainingRowsOfAModelFromElsewhere) {
   fleet_.run({"a"}, 0, 600);
   ASSERT_TRUE(driver_.train(factory_));
-  const auto group = LearnedGroup::from_calibration(driver_.group()->info,
-                                                    driver_.group()->calibration());
+  const auto group =
+      LearnedGroup::from_calibration(driver_.group()->info, driver_.group()->calibration());
   ASSERT_TRUE(group) << group.error().message;
   PipelineDriver fresh{options_for_test(), {{"cpu", "%"}, {"mem", "MB"}}};
   fresh.install(std::make_unique<anomalyd::testing::PersistenceScorer>((*group)->info.channels),

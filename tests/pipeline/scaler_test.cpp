@@ -8,9 +8,6 @@
 namespace anomalyd::pipeline {
 namespace {
 
-
-
-
 constexpr std::int64_t kSecond = 1'000'000;
 
 std::vector<std::int64_t> every_second(std::size_t n) {
@@ -42,7 +39,8 @@ TEST(Scaler, CentresOnTheMedianAndScalesByTheDeviation) {
 
 TEST(Scaler, IsNotMovedByAFewOutliers) {
   std::vector<double> column(5000);
-  for (std::size_t i = 0; i < column.size(); ++i) column[i] = static_cast<double>(i * 7919 % 1000) / 100;
+  for (std::size_t i = 0; i < column.size(); ++i)
+    column[i] = static_cast<double>(i * 7919 % 1000) / 100;
   Scaler clean = fit(column);
   column[17] = 1e3;
   column[18] = -1e3;
@@ -96,7 +94,8 @@ TEST(Scaler, TreatsTheResetOfACounterAsAMissingRate) {
 
 TEST(Scaler, DoesNotTakeAGaugeForACounter) {
   std::vector<double> column(400);
-  for (std::size_t i = 0; i < column.size(); ++i) column[i] = 100 + std::sin(0.1 * static_cast<double>(i));
+  for (std::size_t i = 0; i < column.size(); ++i)
+    column[i] = 100 + std::sin(0.1 * static_cast<double>(i));
   EXPECT_FALSE(fit(column).is_counter(0));
   EXPECT_FALSE(fit(std::vector<double>(400, 7.0)).is_counter(0)) << "a constant does not grow";
 }

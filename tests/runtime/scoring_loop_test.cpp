@@ -19,7 +19,8 @@ pipeline::ScoreRequest request(const std::shared_ptr<const pipeline::LearnedGrou
   request.group = group;
   request.batch.channels = 1;
   request.batch.context = 2;
-  for (std::uint32_t i = 0; i <= windows; ++i) request.batch.rows.push_back(static_cast<float>(i * i));
+  for (std::uint32_t i = 0; i <= windows; ++i)
+    request.batch.rows.push_back(static_cast<float>(i * i));
   for (std::uint32_t i = 0; i < windows; ++i) request.batch.windows.push_back({i + 1, 0});
   return request;
 }
@@ -34,9 +35,10 @@ class ScoringLoopTest : public ::testing::Test {
   }
   Result<Residuals> score(std::uint32_t windows) {
     std::promise<Result<Residuals>> promise;
-    loop_.submit(request(group_, windows), [&](pipeline::ScoreRequest, Result<Residuals> residuals) {
-      promise.set_value(std::move(residuals));
-    });
+    loop_.submit(request(group_, windows),
+                 [&](pipeline::ScoreRequest, Result<Residuals> residuals) {
+                   promise.set_value(std::move(residuals));
+                 });
     return promise.get_future().get();
   }
 
@@ -87,9 +89,8 @@ TEST_F(ScoringLoopTest, ScoresWhatIsQueuedBeforeItStops) {
   install();
   std::atomic<int> done{0};
   for (int i = 0; i < 100; ++i) {
-    loop_.submit(request(group_, 2), [&](pipeline::ScoreRequest, const Result<Residuals>& r) {
-      done += r ? 1 : 0;
-    });
+    loop_.submit(request(group_, 2),
+                 [&](pipeline::ScoreRequest, const Result<Residuals>& r) { done += r ? 1 : 0; });
   }
   loop_.stop();
   EXPECT_EQ(done, 100);

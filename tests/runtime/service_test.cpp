@@ -39,10 +39,10 @@ MemoryTopic topic_with_faults(int rows) {
     for (int machine = 0; machine < 4; ++machine) {
       const bool fault = t > kTrainingRows && (t + 61 * machine) % 211 < 3;
       const double load = 40 + noise(random) + (fault ? 50 : 0);
-      topic.records[machine % 2].push_back(
-          R"({"series":"m)" + std::to_string(machine) + R"(","ts":)" +
-          std::to_string(1'700'000'000 + t) + R"(,"load":)" + std::to_string(load) +
-          R"(,"heat":)" + std::to_string(20 + noise(random)) + "}");
+      topic.records[machine % 2].push_back(R"({"series":"m)" + std::to_string(machine) +
+                                           R"(","ts":)" + std::to_string(1'700'000'000 + t) +
+                                           R"(,"load":)" + std::to_string(load) + R"(,"heat":)" +
+                                           std::to_string(20 + noise(random)) + "}");
     }
   }
   return topic;
@@ -68,8 +68,8 @@ class ServiceTest : public ::testing::Test {
     parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
     parts.alerts = std::make_unique<MemorySink>(log_);
     parts.models = std::make_unique<PersistenceFactory>();
-    auto service = Service::create(std::move(options), std::move(pipeline), std::move(parts),
-                                   system_clock());
+    auto service =
+        Service::create(std::move(options), std::move(pipeline), std::move(parts), system_clock());
     EXPECT_TRUE(service) << (service ? "" : service.error().message);
     return service ? std::move(*service) : nullptr;
   }

@@ -22,7 +22,9 @@ std::vector<std::byte> bytes_of(const std::string& text) {
 
 class SnapshotStoreTest : public ::testing::Test {
  protected:
-  fs::path only_file() const { return fs::directory_iterator{folder_.path()}->path(); }
+  fs::path only_file() const {
+    return fs::directory_iterator { folder_.path() } -> path();
+  }
 
   TemporaryFolder folder_;
   SnapshotStore store_ = SnapshotStore::open(folder_.path()).value();

@@ -82,7 +82,8 @@ class MemorySource final : public Source {
       const auto committed = topic_.committed.find(partition);
       next_[partition] = committed == topic_.committed.end() ? 0 : committed->second;
     }
-    for (const Position& begin : handler.on_assigned(all)) next_[begin.partition.partition] = begin.offset;
+    for (const Position& begin : handler.on_assigned(all))
+      next_[begin.partition.partition] = begin.offset;
   }
 
   MemoryTopic& topic_;

@@ -42,14 +42,16 @@ class PipelineDriver {
   bool train(ModelFactory& factory) {
     for (const auto& [key, group] : pipeline_.candidates()) {
       const auto histories = pipeline_.training_set(key);
-      auto learned = pipeline::learn(histories, group.channels, factory, options_, [](const auto&) {}, {});
+      auto learned =
+          pipeline::learn(histories, group.channels, factory, options_, [](const auto&) {}, {});
       if (!learned) return false;
       install(std::move(learned->scorer), std::move(learned->group));
       return true;
     }
     return false;
   }
-  void install(std::unique_ptr<Scorer> scorer, std::shared_ptr<const pipeline::LearnedGroup> group) {
+  void install(std::unique_ptr<Scorer> scorer,
+               std::shared_ptr<const pipeline::LearnedGroup> group) {
     scorer_ = std::move(scorer);
     group_ = std::move(group);
     pipeline_.install(group_);
@@ -88,7 +90,8 @@ class PipelineDriver {
   void settle() {
     for (auto& request : pipeline_.take_requests()) {
       Residuals residuals{scorer_->info().members.size(), request.batch.channels, {}};
-      if (!request.batch.windows.empty()) residuals = std::move(scorer_->score(request.batch).value());
+      if (!request.batch.windows.empty())
+        residuals = std::move(scorer_->score(request.batch).value());
       pipeline_.judge(request, std::move(residuals));
     }
     for (Alert& alert : pipeline_.take_alerts()) alerts.push_back(std::move(alert));
