@@ -17,12 +17,14 @@ namespace anomalyd {
 class StateWriter {
  public:
   template <typename T>
-  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>) void put(const T& value) {
+    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
+  void put(const T& value) {
     const auto* bytes = reinterpret_cast<const std::byte*>(&value);
     bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
   }
   template <typename T>
-  requires(std::is_trivially_copyable_v<T>) void put_all(std::span<const T> values) {
+    requires(std::is_trivially_copyable_v<T>)
+  void put_all(std::span<const T> values) {
     put(static_cast<std::uint64_t>(values.size()));
     const auto bytes = std::as_bytes(values);
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
@@ -47,15 +49,16 @@ class StateReader {
   explicit StateReader(std::span<const std::byte> bytes) : bytes_{bytes} {}
 
   template <typename T>
-  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
-      [[nodiscard]] bool get(T& value) {
+    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
+  [[nodiscard]] bool get(T& value) {
     if (!ok_ || bytes_.size() < sizeof value) return ok_ = false;
     std::memcpy(&value, bytes_.data(), sizeof value);
     bytes_ = bytes_.subspan(sizeof value);
     return true;
   }
   template <typename T>
-  requires(std::is_trivially_copyable_v<T>) [[nodiscard]] bool get_all(std::vector<T>& values) {
+    requires(std::is_trivially_copyable_v<T>)
+  [[nodiscard]] bool get_all(std::vector<T>& values) {
     std::uint64_t size = 0;
     if (!get(size)) return false;
     if (size > bytes_.size() / sizeof(T)) return ok_ = false;

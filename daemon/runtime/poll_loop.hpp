@@ -27,7 +27,7 @@ namespace anomalyd::runtime {
 class PollLoop final : public SourceHandler {
  public:
   struct Options {
-    std::size_t queue_bytes = 32 << 20;          ///< Unfinished samples of a partition, in bytes.
+    std::size_t queue_bytes = 32 << 20;  ///< Unfinished samples of a partition, in bytes.
     std::chrono::milliseconds poll_timeout{10};  ///< 1..1000 ms. Latency that an idle poll adds.
     std::chrono::milliseconds drain_timeout{20'000};  ///< How long a revoked partition may finish.
   };
@@ -42,7 +42,7 @@ class PollLoop final : public SourceHandler {
     DeadLetterSink* dead_letters;  ///< nullptr: rejected records are only counted.
     Clock& clock;
     std::function<Assigned(const PartitionId&)> make_task;
-    std::function<void(const PartitionId&)> on_gone;      ///< The task has retired.
+    std::function<void(const PartitionId&)> on_gone;  ///< The task has retired.
     std::function<void(const Status&)> on_source_status;  ///< Of every poll that failed, or the
                                                           ///< first that worked again.
   };
