@@ -32,15 +32,22 @@ connectors::KafkaOptions kafka_options(const config::KafkaOptions& options) {
   return kafka;
 }
 
-/// Makes the alert topic when it is missing: compacted, since the newest message of an incident
-/// replaces the ones before.
-Status prepare_alert_topic(const connectors::KafkaOptions& kafka, const std::string& topic) {
+/// Makes a topic that is written to, when it is missing.
+Status prepare_topic(connectors::KafkaAdmin& admin, const connectors::KafkaAdmin::TopicSpec& topic) {
+  auto made = admin.ensure_topic(topic);
+  if (!made) return fail(std::move(made.error()), "making the topic " + topic.name);
+  if (*made) spdlog::info("made the topic {}", topic.name);
+  return {};
+}
+
+/// The alert topic is compacted: the newest message of an incident replaces the ones before.
+Status prepare_topics(const connectors::KafkaOptions& kafka, const std::string& alerts,
+                      const std::string& dead_letters) {
   auto admin = connectors::KafkaAdmin::connect(kafka, log_kafka);
   if (!admin) return Failure{std::move(admin.error())};
-  auto made = (*admin)->ensure_topic({topic, -1, -1, {{"cleanup.policy", "compact"}}});
-  if (!made) return fail(std::move(made.error()), "making the alert topic " + topic);
-  if (*made) spdlog::info("made the alert topic {}", topic);
-  return {};
+  auto prepared = prepare_topic(**admin, {alerts, -1, -1, {{"cleanup.policy", "compact"}}});
+  if (!prepared || dead_letters.empty()) return prepared;
+  return prepare_topic(**admin, {dead_letters, -1, -1, {}});
 }
 
 /// The record headers that series ids are made of: "header:region" names one.
@@ -82,7 +89,10 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   auto alerts = connectors::KafkaAlertSink::connect({kafka, options.alert_topic, {}}, log_kafka);
   if (!alerts) return fail(std::move(alerts.error()), "connecting to the alert topic");
   parts.alerts = std::move(*alerts);
-  parts.prepare = [kafka, topic = options.alert_topic] { return prepare_alert_topic(kafka, topic); };
+  parts.prepare = [kafka, alerts = options.alert_topic,
+                   dead_letters = options.input.dead_letter_topic] {
+    return prepare_topics(kafka, alerts, dead_letters);
+  };
 
   if (!options.input.dead_letter_topic.empty()) {
     auto dead = connectors::KafkaDeadLetterSink::connect({kafka, options.input.dead_letter_topic},

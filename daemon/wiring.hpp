@@ -10,7 +10,7 @@ namespace anomalyd {
 
 /// Builds the daemon from its configuration: the one place that names concrete classes.
 ///
-/// Creates the alert topic when it is missing. Errors carry what was being attempted:
+/// Creates the alert and dead-letter topics when they are missing. Errors carry what was being attempted:
 /// "connecting to the alert topic: ...".
 [[nodiscard]] Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
                                                                       Clock& clock);

@@ -27,6 +27,7 @@ struct Arguments {
   std::string only;
   std::string json;
   std::string checkpoint;
+  std::string budget = "1 per series per 1000 rows";  // series of unknown time scale: count rows
   std::size_t jobs = 1;
   std::size_t block_rows = 4096;
 };
@@ -140,6 +141,9 @@ void Evaluation::show_progress() {
 int run(const Arguments& arguments) {
   auto options = arguments.detection.options();
   if (!options) return report(options.error());
+  auto budget = pipeline::AlertBudget::parse(arguments.budget);
+  if (!budget) return report(std::move(budget.error()).while_doing("--budget"));
+  options->pipeline.budget = *budget;
   auto dataset = Dataset::open(arguments.data);
   if (!dataset) return report(dataset.error());
   if (auto kept = dataset->keep_only(arguments.only); !kept) return report(kept.error());
@@ -183,6 +187,8 @@ void add_evaluate(CLI::App& app, Command& chosen) {
   command->add_option("--json", arguments->json, "Write all figures to this file");
   command->add_option("--checkpoint", arguments->checkpoint, "Judge with this model, learn none")
       ->check(CLI::ExistingFile);
+  command->add_option("--budget", arguments->budget, "In place of alerts.budget")
+      ->capture_default_str();
   command->add_option("--block", arguments->block_rows, "Rows scored at once; changes no score")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();

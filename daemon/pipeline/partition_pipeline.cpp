@@ -26,6 +26,7 @@ PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) no
   incidents_opened += other.incidents_opened;
   data_faults += other.data_faults;
   series_evicted += other.series_evicted;
+  judged_seconds += other.judged_seconds;
   return *this;
 }
 
@@ -124,6 +125,7 @@ void PartitionPipeline::on_row(Series& series, const Windower::Row& row) {
       values_.push_back(c < row.values.size() ? row.values[c] : NAN);
     }
     accept(series, row, values_);
+    watch_unknown_channels(series, row);
     return;
   }
   series.history->append(row);
@@ -136,6 +138,19 @@ PartitionPipeline::Group* PartitionPipeline::group_of(const History& history) {
   if (groups_.empty()) return nullptr;
   const auto found = groups_.find(group_key(channels_of(history)));
   return found == groups_.end() ? nullptr : &found->second;
+}
+
+/// Tells of cells in columns that the model of the series was not trained with.
+void PartitionPipeline::watch_unknown_channels(Series& series, const Windower::Row& row) {
+  const std::vector<std::size_t>& known = series.group->columns;
+  if (row.values.size() <= known.size()) return;
+  for (std::size_t c = 0; c < row.values.size(); ++c) {
+    if (std::isnan(row.values[c]) || std::ranges::find(known, c) != known.end()) continue;
+    DataFaults::Events events;
+    series.track.faults.on_unknown_channel(columns_[c].name, row.time, options_.faults, events);
+    publish_faults(series, events, row.time, row.offset);
+    return;
+  }
 }
 
 /// Moves a series from collecting to being judged, from its first unlearned row on.
@@ -236,8 +251,8 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
     const ScoreRequest::Row& row = request.rows[i];
     Series& series = series_[row.series];
     if (row.why != NotJudged::kJudged) {
-      publish(series, request, series.incidents.skip(series.id, row.time, row.offset,
-                                                     options_.incidents));
+      publish(series, request.group->info,
+              series.incidents.skip(series.id, row.time, row.offset, options_.incidents));
       continue;
     }
     const auto values = std::span{residuals.values}.subspan(window * stride, stride);
@@ -255,10 +270,13 @@ void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, s
   const ScoreRequest::Row& row = request.rows[i];
   const Verdict verdict = series.track.detector.judge(residuals);
   ++counters_.windows_judged;
+  counters_.judged_seconds +=
+      std::chrono::duration<double>(series.windower.period()).count() *
+      static_cast<double>(options_.window.stride);
   counters_.anomalous_rows += verdict.alert ? 1 : 0;
   if (observer_) observer_(series.id, row.time, verdict);
   if (!series.incidents.concerns(verdict)) return;
-  publish(series, request,
+  publish(series, request.group->info,
           series.incidents.observe(
               series.id, {row.time, row.offset, verdict},
               [&] { return evidence(series, request, i, window, residuals); },
@@ -290,12 +308,12 @@ std::vector<Alert::Feature> PartitionPipeline::evidence(const Series& series,
   return features;
 }
 
-void PartitionPipeline::publish(const Series& series, const ScoreRequest& request,
+void PartitionPipeline::publish(const Series& series, const ModelInfo& model,
                                 std::optional<Alert> alert) {
   if (!alert) return;
-  alert->model_kind = request.group->info.kind;
-  alert->model_version = request.group->info.version;
-  alert->provisional = series.track.provisional;
+  alert->model_kind = model.kind;
+  alert->model_version = model.version;
+  alert->provisional = alert->provisional || series.track.provisional;
   alert->input = partition_;
   counters_.incidents_opened += alert->state == AlertState::kOpen ? 1 : 0;
   alerts_.push_back(std::move(*alert));
@@ -395,6 +413,7 @@ Readiness PartitionPipeline::readiness() const {
     const Series& series = series_[at];
     if (series.group != nullptr) {
       ++(series.track.provisional ? all.provisional : all.ready);
+      all.suppressed += series.track.detector.suppressed_alerts();
     } else if (series.history->size() >= options_.training.rows) {
       ++all.waiting;
     } else {
@@ -407,16 +426,24 @@ Readiness PartitionPipeline::readiness() const {
   return all;
 }
 
+void PartitionPipeline::evict(Series& series) {
+  if (auto alert = series.incidents.close(series.id, series.windower.last_time(), last_offset_)) {
+    const ModelInfo& model = series.group->learned->info;
+    publish(series, model, std::move(alert));
+  }
+  series = Series{};
+  ++counters_.series_evicted;
+}
+
 /// Looks over all series now and then, in event time: silence, and what has been gone for long.
 void PartitionPipeline::sweep() {
   next_sweep_ = watermark_ + options_.faults.silent_after / 4;
   for (auto entry = index_.begin(); entry != index_.end();) {
     Series& series = series_[entry->second];
     if (quiescent() && watermark_ - series.windower.last_time() > options_.window.evict_after) {
+      evict(series);
       free_slots_.push_back(entry->second);
-      series_[entry->second] = Series{};
       entry = index_.erase(entry);
-      ++counters_.series_evicted;
       continue;
     }
     if (series.group != nullptr) {

@@ -48,6 +48,7 @@ struct PipelineCounters {
   std::uint64_t incidents_opened = 0;
   std::uint64_t data_faults = 0;
   std::uint64_t series_evicted = 0;
+  double judged_seconds = 0;  ///< Event time that the judged windows of all series stand for.
 
   PipelineCounters& operator+=(const PipelineCounters& other) noexcept;
 };
@@ -59,6 +60,7 @@ struct Readiness {
   std::size_t provisional = 0;  ///< Judged with the calibration of their group.
   std::size_t ready = 0;
   double warming_share = 0;     ///< Mean progress of the warming ones, 0..1.
+  std::uint64_t suppressed = 0;  ///< Alerts that the governors held back to keep the budget.
 };
 
 /// The whole life of a sample in one partition: window, scaling, batch, verdict, incident.
@@ -138,10 +140,12 @@ class PartitionPipeline {
   void on_row(Series& series, const Windower::Row& row);
   void start_if_known(Series& series);
   void start(Series& series, Group& group);
+  void watch_unknown_channels(Series& series, const Windower::Row& row);
+  void evict(Series& series);
   void accept(Series& series, const Windower::Row& row, std::span<const double> values);
   void flush_touched();
   void sweep();
-  void publish(const Series& series, const ScoreRequest& request, std::optional<Alert> alert);
+  void publish(const Series& series, const ModelInfo& model, std::optional<Alert> alert);
   void publish_faults(const Series& series, const DataFaults::Events& events, EventTime time,
                       Offset offset);
   void adopt_schema(const std::shared_ptr<const Schema>& schema);

@@ -77,7 +77,7 @@ void Windower::emit(EventTime time, Offset offset, std::span<const double> value
       if (options.period.count() > 0) period_ = options.period;
       else learn_period(delta);
     }
-    if (period_.count() > 0 && 2 * delta > 3 * period_) {
+    if (regular_ && period_.count() > 0 && 2 * delta > 3 * period_) {
       const auto steps = (delta + period_ / 2) / period_;  // rounded
       row.restart = steps - 1 > static_cast<std::int64_t>(options.max_gap);
       row.missing_before = row.restart ? 0 : static_cast<std::uint32_t>(steps - 1);
@@ -94,6 +94,10 @@ void Windower::learn_period(std::chrono::microseconds delta) {
   const auto middle = deltas_.begin() + static_cast<std::ptrdiff_t>(deltas_.size() / 2);
   std::nth_element(deltas_.begin(), middle, deltas_.end());
   period_ = std::chrono::microseconds{std::max<std::int64_t>(*middle, 1)};
+  const auto longer = std::count_if(deltas_.begin(), deltas_.end(), [this](std::int64_t step) {
+    return 2 * step > 3 * period_.count();
+  });
+  regular_ = static_cast<std::size_t>(longer) * 10 < deltas_.size();
   deltas_ = {};
 }
 
@@ -102,6 +106,7 @@ void Windower::save(StateWriter& out) const {
   out.put(last_time_.time_since_epoch().count());
   out.put(newest_.time_since_epoch().count());
   out.put(started_);
+  out.put(regular_);
   out.put(static_cast<std::uint64_t>(usual_cells_));
   out.put_all(deltas_);
   out.put(static_cast<std::uint64_t>(waiting_.size()));
@@ -115,7 +120,8 @@ void Windower::save(StateWriter& out) const {
 bool Windower::load(StateReader& in) {
   std::int64_t period = 0, last = 0, newest = 0;
   std::uint64_t usual = 0, size = 0;
-  if (!in.get(period) || !in.get(last) || !in.get(newest) || !in.get(started_) || !in.get(usual) ||
+  if (!in.get(period) || !in.get(last) || !in.get(newest) || !in.get(started_) ||
+      !in.get(regular_) || !in.get(usual) ||
       !in.get_all(deltas_) || !in.get(size)) {
     return false;
   }

@@ -15,7 +15,9 @@ namespace anomalyd::pipeline {
 /// Puts the samples of one series in order, row by row, on the grid of its period.
 ///
 /// Late rows within `grace` are put in place, older ones are dropped and counted; so are
-/// duplicates. A short gap is announced as missing rows, a long one as a restart of the window.
+/// duplicates. A short gap is announced as missing rows, a long one as a restart of the window. A
+/// series that comes when it likes (a tenth of its first steps is longer than 1.5 periods) has no
+/// gaps: its rows are taken one after the other.
 /// Cells of one time that arrive in several samples (one channel a record) become one row.
 ///
 /// Event time only: nothing here depends on when a sample arrives, so a replay gives the same rows.
@@ -78,6 +80,7 @@ class Windower {
   EventTime last_time_{};
   EventTime newest_{};
   bool started_ = false;
+  bool regular_ = true;  // rows come at the period, so that a longer step means missing rows
   std::size_t usual_cells_ = 0;       // cells of the last row: a partial row with as many is whole
   std::vector<Waiting> waiting_;      // oldest first; empty unless rows are late or partial
   std::vector<std::int64_t> deltas_;  // the first ones, until the period is inferred

@@ -86,6 +86,8 @@ void add_judging(Families& out, const ServiceStatus& status) {
   out.counter("anomalyd_series_evicted_total", "Series forgotten after a long silence.",
               static_cast<double>(sums.series_evicted));
   const pipeline::Readiness series = status.readiness();
+  out.counter("anomalyd_alerts_suppressed_total", "Alerts held back to keep the budget.",
+              static_cast<double>(series.suppressed));
   const std::pair<const char*, std::size_t> states[] = {{"warming", series.warming},
                                                         {"waiting_for_model", series.waiting},
                                                         {"provisional", series.provisional},
@@ -144,11 +146,11 @@ struct Metrics::Impl {
           .Name("anomalyd_alerts_total")
           .Help("Alert messages acknowledged, by severity and type.")
           .Register(registry);
-  prometheus::Counter& snapshot_failures = prometheus::BuildCounter()
-                                               .Name("anomalyd_snapshot_failures_total")
-                                               .Help("Snapshots that could not be written.")
-                                               .Register(registry)
-                                               .Add({});
+  prometheus::Counter& errors = prometheus::BuildCounter()
+                                    .Name("anomalyd_errors_total")
+                                    .Help("Failures of scoring, training, publishing or snapshots.")
+                                    .Register(registry)
+                                    .Add({});
 };
 
 Metrics::Metrics() : impl_{std::make_unique<Impl>()} {}
@@ -164,7 +166,7 @@ void Metrics::on_alert(const std::string& severity, const std::string& type, dou
   impl_->end_to_end_seconds.Observe(seconds);
 }
 
-void Metrics::on_snapshot_failure() { impl_->snapshot_failures.Increment(); }
+void Metrics::on_error() { impl_->errors.Increment(); }
 
 std::string Metrics::render(const ServiceStatus& status) const {
   Families families;

@@ -17,7 +17,7 @@ class Metrics {
   ~Metrics();
   void on_batch(std::size_t windows, double seconds);
   void on_alert(const std::string& severity, const std::string& type, double seconds);
-  void on_snapshot_failure();
+  void on_error();
   [[nodiscard]] std::string render(const ServiceStatus& status) const;
 
  private:

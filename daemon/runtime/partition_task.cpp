@@ -92,9 +92,8 @@ void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest reques
                               Result<Residuals> residuals) {
   BlockMark& mark = blocks_[block - first_block_];
   if (!residuals) {
-    // Rows without a verdict must not be committed away: the partition stays where it is, and a
-    // restart reads them again.
-    outside_.on_trouble(std::move(residuals.error()).while_doing("scoring"));
+    // Rows without a verdict must not be committed away: the block stays open for ever.
+    outside_.on_fatal(std::move(residuals.error()).while_doing("scoring"));
     return;
   }
   pipeline_.judge(request, std::move(*residuals));

@@ -35,8 +35,10 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     Clock& clock;
     /// Everything below the position is finished and on disk. Runs on the strand.
     std::function<void(Position)> on_position;
-    /// Something an operator should see: level "warning" or "error". Runs on the strand.
+    /// Something an operator should see. Runs on the strand.
     std::function<void(const Error&)> on_trouble;
+    /// Rows cannot be judged: the daemon must stop, so that a restart reads them again. Strand.
+    std::function<void(const Error&)> on_fatal;
     /// An alert was acknowledged `seconds` after its row was handed to submit(). Any thread.
     std::function<void(const Alert&, double seconds)> on_alert;
   };

@@ -57,15 +57,23 @@ std::size_t ScoringLoop::queued_windows() const {
   return batcher_.waiting_windows();
 }
 
+MonotonicTime::duration ScoringLoop::stuck_for(MonotonicTime now) const {
+  const std::lock_guard lock{mutex_};
+  return scoring_ ? now - moved_at_ : MonotonicTime::duration::zero();
+}
+
 void ScoringLoop::run() {
   std::unique_lock lock{mutex_};
   while (true) {
     // When stopping, everything is due.
     auto items = batcher_.take_ready(stopping_ ? MonotonicTime::max() - 24h : clock_.monotonic());
     if (!items.empty()) {
+      scoring_ = true;
+      moved_at_ = clock_.monotonic();
       lock.unlock();
       score(std::move(items));
       lock.lock();
+      scoring_ = false;
       continue;
     }
     if (stopping_) return;

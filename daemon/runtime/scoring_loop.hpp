@@ -46,6 +46,8 @@ class ScoringLoop {
   void stop();
 
   [[nodiscard]] std::size_t queued_windows() const;
+  /// How long the batch in work has been there; zero when there is none.
+  [[nodiscard]] MonotonicTime::duration stuck_for(MonotonicTime now) const;
 
  private:
   void run();
@@ -66,6 +68,8 @@ class ScoringLoop {
   pipeline::Batcher batcher_;                                    // guarded by mutex_
   std::map<const pipeline::LearnedGroup*, std::shared_ptr<Model>> models_;  // guarded by mutex_
   bool stopping_ = false;                                        // guarded by mutex_
+  bool scoring_ = false;                                         // guarded by mutex_
+  MonotonicTime moved_at_{};                                     // guarded by mutex_
 
   bool degraded_ = false;        // scoring thread only
   MonotonicTime try_again_at_{};  // scoring thread only

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr auto kStall = 15s;  // a polling thread that has not come round for this long is stuck
+constexpr auto kStall = 15s;  // a thread with work to do that has not moved for this long is stuck
 
 std::size_t pool_threads(std::size_t asked) {
   if (asked > 0) return asked;
@@ -104,11 +104,7 @@ Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Pa
                  group->series.size());
     adopt(std::move(group), std::move(scorer));
   };
-  learner.on_failure = [this](const Error& error) {
-    spdlog::error("{}", error.message);
-    const std::lock_guard lock{mutex_};
-    status_.last_error = error.message;
-  };
+  learner.on_failure = [this](const Error& error) { note_error(error); };
   learner_ = std::make_unique<Learner>(pipeline_options_, options_.state_dir / "models",
                                        std::move(learner));
 
@@ -189,13 +185,15 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
                   partition.topic, partition.partition);
     status_.last_error = snapshot.error().message;
   }
-  PartitionTask::Outside outside{*scoring_, *parts_.alerts, snapshots_, clock_, {}, {}, {}};
+  PartitionTask::Outside outside{*scoring_, *parts_.alerts, snapshots_, clock_, {}, {}, {}, {}};
   outside.on_position = [this](Position position) { poll_->commit(std::move(position)); };
   outside.on_trouble = [this](const Error& error) {
-    spdlog::error("{}", error.message);
-    metrics_.on_snapshot_failure();
-    const std::lock_guard guard{mutex_};
-    status_.last_error = error.message;
+    note_error(error);
+  };
+  outside.on_fatal = [this](const Error& error) {
+    note_error(error);
+    failed_ = true;
+    stop();
   };
   outside.on_alert = [this](const Alert& alert, double seconds) {
     metrics_.on_alert(std::string{to_string(severity_name(alert.severity))},
@@ -219,6 +217,13 @@ std::vector<std::shared_ptr<PartitionTask>> Service::tasks() const {
 ServiceStatus Service::status() const {
   const std::lock_guard lock{mutex_};
   return status_;
+}
+
+void Service::note_error(const Error& error) {
+  spdlog::error("{}", error.message);
+  metrics_.on_error();
+  const std::lock_guard lock{mutex_};
+  status_.last_error = error.message;
 }
 
 void Service::note_brokers(const Status& status) {
@@ -252,6 +257,7 @@ int Service::run() {
   every_second();
   snapshot_timer_.expires_after(options_.snapshot_interval);
   every_snapshot();
+  systemd::ready("starting");
   poll_thread_ = std::thread{[this] {
     pthread_setname_np(pthread_self(), "anomalyd-poll");
     prepare_and_poll();
@@ -264,7 +270,7 @@ int Service::run() {
   if (!flushed) spdlog::error("flushing alerts: {}", flushed.error().message);
   learner_.reset();
   spdlog::info("stopped");
-  return flushed ? EXIT_SUCCESS : EXIT_FAILURE;
+  return flushed && !failed_ ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 void Service::stop() {
@@ -301,6 +307,7 @@ void Service::begin_shutdown() {
 void Service::every_second() {
   second_timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
+    check_progress();
     gather_status();
     second_timer_.expires_after(1s);
     every_second();
@@ -314,6 +321,20 @@ void Service::every_snapshot() {
     snapshot_timer_.expires_after(options_.snapshot_interval);
     every_snapshot();
   });
+}
+
+/// The watchdog is fed while polling and scoring move. Strands are left out: they may wait for a
+/// broker that is away, which a restart would not mend.
+void Service::check_progress() {
+  const MonotonicTime now = clock_.monotonic();
+  const MonotonicTime polled = poll_->figures().last_poll;
+  const bool polling =
+      polled == MonotonicTime{} || now - polled < options_.poll.drain_timeout + kStall;
+  const bool scoring = scoring_->stuck_for(now) < kStall;
+  if (polling && scoring) systemd::watchdog();
+  else spdlog::error("the {} thread has not moved for long", polling ? "scoring" : "polling");
+  const std::lock_guard lock{mutex_};
+  status_.progressing = polling && scoring;
 }
 
 /// Asks every partition how it is; the last answer publishes the whole.
@@ -343,7 +364,6 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
             [](const auto& a, const auto& b) { return a.partition < b.partition; });
   const PollLoop::Figures input = poll_->figures();
   const MonotonicTime now = clock_.monotonic();
-  bool first_ready = false;
   ServiceStatus copy;
   {
     const std::lock_guard lock{mutex_};
@@ -356,7 +376,6 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
     status_.input = input;
     status_.queued_windows = scoring_->queued_windows();
     status_.training = learner_->progress();
-    status_.progressing = input.last_poll == MonotonicTime{} || now - input.last_poll < kStall;
     const pipeline::Readiness series = status_.readiness();
     const auto before = status_.phase;
     if (!stopping_) {
@@ -366,14 +385,10 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
                       : status_.partitions.empty()          ? Phase::kStarting
                                                             : Phase::kWarming;
     }
-    first_ready = before == ServiceStatus::Phase::kStarting && status_.phase != before;
     if (before != status_.phase) spdlog::info("{}", status_.line());
     copy = status_;
   }
-  if (first_ready) systemd::ready(copy.line());
-  else systemd::status(copy.line());
-  if (copy.progressing) systemd::watchdog();
-  else spdlog::error("the polling thread has not moved for {} s", kStall.count());
+  systemd::status(copy.line());
   if (options_.exit_at_end && input.at_end && copy.queued_windows == 0 && !stopping_ &&
       !copy.training.training && copy.readiness().waiting == 0) {
     const double seconds = std::max(copy.busy_seconds(), 1e-3);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -87,6 +88,8 @@ class Service {
   void publish_status(std::vector<PartitionTask::Status> partitions);
   void begin_shutdown();
   void note_brokers(const Status& status);
+  void note_error(const Error& error);
+  void check_progress();
   void prepare_and_poll();
 
   const Options options_;
@@ -107,6 +110,7 @@ class Service {
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
   std::thread poll_thread_;
+  std::atomic<bool> failed_{false};
   bool stopping_ = false;          // control io_context
   MonotonicTime stopping_since_{};  // control io_context
 

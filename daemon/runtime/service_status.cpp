@@ -62,6 +62,7 @@ pipeline::Readiness ServiceStatus::readiness() const {
     sum.waiting += one.waiting;
     sum.provisional += one.provisional;
     sum.ready += one.ready;
+    sum.suppressed += one.suppressed;
     progress += one.warming_share * static_cast<double>(one.warming);
   }
   if (sum.warming > 0) sum.warming_share = progress / static_cast<double>(sum.warming);
@@ -78,6 +79,14 @@ std::int64_t ServiceStatus::lag() const {
   std::int64_t sum = 0;
   for (const auto& [partition, lag] : input.lag) sum += lag;
   return sum;
+}
+
+double ServiceStatus::incidents_per_series_week() const {
+  const pipeline::PipelineCounters sums = counters();
+  constexpr double kWeek = 7 * 86'400;
+  return sums.judged_seconds > 0
+             ? static_cast<double>(sums.incidents_opened) * kWeek / sums.judged_seconds
+             : 0;
 }
 
 double ServiceStatus::busy_seconds() const {
@@ -134,6 +143,8 @@ std::string ServiceStatus::json() const {
         {"not_judged_filling", sums.rows_filling},
         {"not_judged_missing", sums.rows_missing},
         {"incidents_opened", sums.incidents_opened},
+        {"incidents_per_series_week", incidents_per_series_week()},
+        {"alerts_suppressed", readiness().suppressed},
         {"data_faults", sums.data_faults},
         {"queued_windows", queued_windows}}},
       {"training",

@@ -39,6 +39,8 @@ struct ServiceStatus {
   [[nodiscard]] pipeline::Readiness readiness() const;
   [[nodiscard]] std::size_t num_series() const;
   [[nodiscard]] std::int64_t lag() const;
+  /// Incidents opened per series and week of event time judged: what the budget became.
+  [[nodiscard]] double incidents_per_series_week() const;
   /// From the first record read to the last one finished.
   [[nodiscard]] double busy_seconds() const;
   /// One line for people and systemd: "READY 12 series, 3 warming; lag 0; 1250 samples/s".

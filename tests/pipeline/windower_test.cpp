@@ -115,6 +115,15 @@ TEST_F(WindowerTest, ToleratesJitterOfLessThanHalfAPeriod) {
   EXPECT_EQ(released_[41].missing_before, 0u);
 }
 
+TEST_F(WindowerTest, TakesTheRowsOfAnIrregularSeriesOneAfterTheOther) {
+  double second = 0;
+  for (int i = 0; i < 60; ++i) add(second += i % 4 == 0 ? 7 : 1);
+  EXPECT_EQ(windower_.period(), seconds{1});
+  add(second += 500);
+  EXPECT_FALSE(released_.back().restart);
+  EXPECT_EQ(released_.back().missing_before, 0u);
+}
+
 TEST_F(WindowerTest, JoinsPartsOfOneTimeIntoARow) {
   options_.shape = Windower::RowShape::kPartial;
   add(1, {7, NAN});
