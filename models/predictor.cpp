@@ -8,7 +8,6 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_solve.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
@@ -55,18 +54,17 @@ class Predictor final : public Member {
     return Fitted{{at::stack(weights).to(at::kFloat), at::stack(biases).to(at::kFloat)}};
   }
 
+  at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
+                       const SlotChoice& choice) const override {
+    if (!own_) return Member::residuals(inputs, newest, choice);
+    const at::Tensor weight = choice.of(weights()[0]).unsqueeze(-3);  // [.., 1, lags, C]
+    const at::Tensor terms = inputs.unflatten(-1, {num_lags(), newest.size(-1)}) * weight;
+    return (newest - choice.of(weights()[1])).sub_(terms.sum(-2));
+  }
+
  protected:
   std::vector<Layer> newest_layers() const override {
-    at::Tensor weight = weights()[0];
-    if (own_) {  // spread over the diagonal of one [C, C] block per lag: one product, like "var"
-      const std::int64_t slots = weight.size(0);
-      const std::int64_t channels = weight.size(2);
-      const at::Tensor blocks =
-          at::zeros({slots, num_lags(), channels, channels}, weight.options());
-      blocks.diagonal(0, 2, 3).copy_(weight);
-      weight = blocks.view({slots, num_lags() * channels, channels});
-    }
-    return {{weight, weights()[1]}};
+    return own_ ? std::vector<Layer>{} : std::vector<Layer>{{weights()[0], weights()[1]}};
   }
 
  private:
