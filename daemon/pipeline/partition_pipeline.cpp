@@ -202,6 +202,8 @@ void PartitionPipeline::accept(Series& series, const Windower::Row& row,
   if (series.track.provisional && series.track.num_rows() >= options_.training.rows) {
     series.track.provisional = false;
   }
+  // Its place among the fresh rows of the track, which rows that fill a gap count towards.
+  if (why == NotJudged::kJudged) series.judged.push_back(series.track.num_fresh() - 1);
   series.fresh.push_back({0, why, row.time, row.offset});
   series.fresh_raw.insert(series.fresh_raw.end(), values.begin(), values.end());
 }
@@ -209,7 +211,6 @@ void PartitionPipeline::accept(Series& series, const Windower::Row& row,
 /// Turns the fresh rows of every touched series into one request per group.
 void PartitionPipeline::flush_touched() {
   std::map<Group*, ScoreRequest> open;
-  std::vector<std::uint32_t> judged;
   for (const std::uint32_t at : touched_) {
     Series& series = series_[at];
     series.touched = false;
@@ -220,14 +221,11 @@ void PartitionPipeline::flush_touched() {
       request.batch.channels = learned.info.channels.size();
       request.batch.context = learned.info.context;
     }
-    judged.clear();
-    for (std::uint32_t i = 0; i < series.fresh.size(); ++i) {
-      series.fresh[i].series = at;
-      if (series.fresh[i].why == NotJudged::kJudged) judged.push_back(i);
-    }
-    series.track.flush_into(request.batch, judged, learned.info.context);
+    for (ScoreRequest::Row& row : series.fresh) row.series = at;
+    series.track.flush_into(request.batch, series.judged, learned.info.context);
     request.rows.insert(request.rows.end(), series.fresh.begin(), series.fresh.end());
     request.raw.insert(request.raw.end(), series.fresh_raw.begin(), series.fresh_raw.end());
+    series.judged.clear();
     series.fresh.clear();
     series.fresh_raw.clear();
     if (request.rows.size() < kRowsPerRequest) continue;

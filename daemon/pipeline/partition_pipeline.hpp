@@ -130,6 +130,7 @@ class PartitionPipeline {
     Group* group = nullptr;                // once there is one
     SeriesTrack track;
     IncidentPolicy incidents;
+    std::vector<std::uint32_t> judged;     // fresh rows of the track that get a window
     std::vector<ScoreRequest::Row> fresh;  // rows since the last flush
     std::vector<double> fresh_raw;         // their cells
     bool touched = false;                  // listed in touched_

@@ -121,7 +121,9 @@ TEST_F(PartitionPipelineTest, GivesTheSameVerdictsWhateverTheBlockSize) {
     fleet.holes = {{"a", 650}, {"b", 651}};
     fleet.run({"a", "b"}, 0, 600);
     ASSERT_TRUE(driver.train(factory_));
-    fleet.run({"a", "b"}, 600, 900);
+    fleet.run({"a", "b"}, 600, 700);
+    fleet.run({"a", "b"}, 703, 750);  // a gap to bridge
+    fleet.run({"a", "b"}, 752, 900);
     std::stable_sort(driver.verdicts.begin(), driver.verdicts.end(),
                      [](const auto& x, const auto& y) { return x.series < y.series; });
     scores.emplace_back();
@@ -198,6 +200,18 @@ TEST_F(PartitionPipelineTest, DoesNotJudgeRowsWithNothingInThem) {
   EXPECT_EQ(driver_.verdicts.size(), 18u);
   EXPECT_EQ(driver_.pipeline().counters().rows_missing, 2u);
   EXPECT_THAT(driver_.alerts, IsEmpty()) << "a hole is no anomaly";
+}
+
+TEST_F(PartitionPipelineTest, ScoresTheRowItselfBehindAGapThatIsBridged) {
+  fleet_.run({"a"}, 0, 600);
+  ASSERT_TRUE(driver_.train(factory_));
+  fleet_.faults.insert({"a", 705});
+  fleet_.run({"a"}, 600, 700);
+  fleet_.run({"a"}, 705, 720);
+  ASSERT_THAT(driver_.alerts, Not(IsEmpty()));
+  EXPECT_EQ(driver_.alerts.front().start, at(705));
+  EXPECT_NEAR(driver_.alerts.front().features.front().observed, 90, 5);
+  EXPECT_NEAR(driver_.alerts.front().features.front().expected, 50, 5);
 }
 
 TEST_F(PartitionPipelineTest, FillsItsWindowAgainAfterALongGap) {
