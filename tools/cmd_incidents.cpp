@@ -68,8 +68,10 @@ class Screen {
     for (const Record& record : records) {
       const auto alert = connectors::parse_alert(record.value);
       if (!alert) {
-        fmt::print(stderr, "anomalyctl: {}[{}]@{}: {}\n", record.topic, record.partition,
-                   record.offset, alert.error().message);
+        if (num_foreign_++ == 0) {
+          fmt::print(stderr, "anomalyctl: {}[{}]@{}: {}; further ones are only counted\n",
+                     record.topic, record.partition, record.offset, alert.error().message);
+        }
         continue;
       }
       const bool is_new = book_.add(*alert);
@@ -82,7 +84,9 @@ class Screen {
   void show_table() const {
     fmt::print("{}\n", incident_header());
     for (const Alert& incident : book_.incidents()) show(incident);
-    fmt::print("{} incidents\n", book_.incidents().size());
+    fmt::print("{} incidents", book_.incidents().size());
+    if (num_foreign_ > 0) fmt::print("; {} records of the topic are no alerts", num_foreign_);
+    fmt::print("\n");
   }
   [[nodiscard]] const IncidentBook& book() const { return book_; }
 
@@ -96,6 +100,7 @@ class Screen {
   const Arguments& arguments_;
   Colour colour_;
   IncidentBook book_;
+  std::size_t num_foreign_ = 0;  // records that are no alerts
 };
 
 Status read_all(KafkaReader& reader, const Arguments& arguments, Screen& screen) {

@@ -57,8 +57,9 @@ std::string findings_screen(const TopicGuess& guess) {
   for (const auto& finding : guess.findings) {
     text += fmt::format("  {:<12} {:<32} {}\n", finding.aspect, finding.value, finding.evidence);
   }
-  text += fmt::format("  {:<12} {:<32} {} rows read, {} records rejected\n", "series",
-                      guess.num_series, guess.num_rows, guess.num_rejected);
+  text +=
+      fmt::format("  {:<12} {:<32} {} rows read, {} records rejected\n", "sample",
+                  fmt::format("{} series", guess.num_series), guess.num_rows, guess.num_rejected);
   for (const auto& channel : guess.channels) {
     text += fmt::format("  {:<12} {:<32} {:.6g} .. {:.6g}, in {:.0f} % of rows{}\n", "channel",
                         channel.name, channel.min, channel.max, channel.present * 100,

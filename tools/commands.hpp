@@ -25,10 +25,13 @@ using Command = std::function<int()>;
 // Each adds one subcommand to `app`. When it is chosen, it stores what to run in `chosen`.
 void add_completion(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);
+void add_evaluate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);
+void add_replay(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);
+void add_train(CLI::App& app, Command& chosen);
 
 /// The whole command line of anomalyctl.
 void add_all_commands(CLI::App& app, Command& chosen);

@@ -61,18 +61,24 @@ Result<Dataset> Dataset::open(const std::filesystem::path& folder) {
 
 Status Dataset::keep_only(const std::string& names) {
   if (names.empty()) return {};
-  std::vector<Entry> kept;
+  std::vector<bool> wanted(entries_.size(), false);
   std::istringstream list{names};
   for (std::string name; std::getline(list, name, ',');) {
-    const auto wanted = [&](const Entry& entry) {
-      return entry.group == name || entry.entity == name || entry.id() == name;
-    };
-    if (std::ranges::none_of(entries_, wanted)) {
+    bool found = false;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& entry = entries_[i];
+      if (entry.group != name && entry.entity != name && entry.id() != name) continue;
+      wanted[i] = found = true;
+    }
+    if (!found) {
       return fail(ErrorKind::kInvalid,
                   fmt::format("{}: no group or entity '{}'; expected one of its manifest.json",
                               folder_.string(), name));
     }
-    std::ranges::copy_if(entries_, std::back_inserter(kept), wanted);
+  }
+  std::vector<Entry> kept;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (wanted[i]) kept.push_back(std::move(entries_[i]));
   }
   entries_ = std::move(kept);
   return {};

@@ -23,6 +23,9 @@ Result<config::Options> DetectionArguments::options() const {
       return fail(ErrorKind::kInvalid, config_file + " has problems; expected a valid one");
     }
     options = std::move(loaded.options);
+    if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
+      options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
+    }
   }
   if (!model.empty()) options.model.kind = model;
   if (seed) options.model.seed = *seed;

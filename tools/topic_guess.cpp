@@ -324,6 +324,13 @@ void Trial::on_row(std::string_view series, EventTime time, std::span<const doub
 
 void Trial::report(TopicGuess& guess, const Schema& schema) {
   guess.num_rows = num_rows_;
+  std::size_t whole = num_rows_;  // in the long format a row of a record is one cell of a row
+  if (!columns_.empty() && SampleDecoder::gives_partial_rows(guess.input)) {
+    whole = std::ranges::max(columns_, {}, &Column::present).present;
+  }
+  const auto share_of = [&](std::size_t part) {
+    return static_cast<double>(part) / static_cast<double>(std::max<std::size_t>(whole, 1));
+  };
   guess.num_series = series_.size();
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     const Column& column = columns_[i];
@@ -332,7 +339,7 @@ void Trial::report(TopicGuess& guess, const Schema& schema) {
         {.name = schema.channels[i].name,
          .min = column.min,
          .max = column.max,
-         .present = static_cast<double>(column.present) / static_cast<double>(num_rows_),
+         .present = share_of(column.present),
          .counter = column.rises >= kEnough && column.falls * 200 < column.rises});
   }
   if (deltas_.size() < 8) {

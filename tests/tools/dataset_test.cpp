@@ -68,7 +68,7 @@ TEST(Dataset, KeepsOnlyWhatIsNamed) {
   folder.write("manifest.json",
                "[" + manifest_entry("a", "real", 1) + "," + manifest_entry("b", "real", 1) + "]");
   auto dataset = Dataset::open(folder.path());
-  ASSERT_TRUE(dataset->keep_only("g/b"));
+  ASSERT_TRUE(dataset->keep_only("g/b,b"));
   ASSERT_EQ(dataset->entries().size(), 1U);
   EXPECT_EQ(dataset->entries()[0].entity, "b");
   const auto unknown = dataset->keep_only("b,nobody");

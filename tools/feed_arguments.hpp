@@ -1,0 +1,32 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tools/row_source.hpp"
+#include "tools/sample_feed.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace anomalyd::tools {
+
+/// Where the samples of `train` and `replay` come from.
+struct FeedArguments {
+  std::vector<std::filesystem::path> files;
+  std::string data;
+  std::string only;
+  TopicRange range;
+
+  /// Adds FILES, --data, --only, --from and --until.
+  void add_to(CLI::App& command);
+  /// A folder, files, or else the topics of the configuration. `part` is that of a folder. Errors:
+  /// kInvalid when there is none of them.
+  [[nodiscard]] Result<std::unique_ptr<SampleFeed>> open(const config::Options& options,
+                                                         DatasetPart part) const;
+};
+
+}  // namespace anomalyd::tools
