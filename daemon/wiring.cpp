@@ -33,7 +33,8 @@ connectors::KafkaOptions kafka_options(const config::KafkaOptions& options) {
 }
 
 /// Makes a topic that is written to, when it is missing.
-Status prepare_topic(connectors::KafkaAdmin& admin, const connectors::KafkaAdmin::TopicSpec& topic) {
+Status prepare_topic(connectors::KafkaAdmin& admin,
+                     const connectors::KafkaAdmin::TopicSpec& topic) {
   auto made = admin.ensure_topic(topic);
   if (!made) return fail(std::move(made.error()), "making the topic " + topic.name);
   if (*made) spdlog::info("made the topic {}", topic.name);

@@ -53,7 +53,8 @@ void PartitionPipeline::ingest(const SampleBlock& block) {
     if (outcome == Windower::Outcome::kLate) {
       ++counters_.late;
       DataFaults::Events events;
-      series.track.faults.on_late(sample.time, series.windower.last_time(), options_.faults, events);
+      series.track.faults.on_late(sample.time, series.windower.last_time(), options_.faults,
+                                  events);
       publish_faults(series, events, sample.time, sample.offset);
     }
     if (!series.touched && !series.fresh.empty()) {
@@ -68,15 +69,15 @@ void PartitionPipeline::ingest(const SampleBlock& block) {
 void PartitionPipeline::flush() {
   for (std::uint32_t at = 0; at < series_.size(); ++at) {
     Series& series = series_[at];
-    series.windower.flush(options_.window,
-                          [&](const Windower::Row& row) { on_row(series, row); });
+    series.windower.flush(options_.window, [&](const Windower::Row& row) { on_row(series, row); });
     if (!series.fresh.empty()) touched_.push_back(at);
   }
   flush_touched();
 }
 
 std::uint32_t PartitionPipeline::find_or_add(std::string_view id) {
-  static thread_local std::string key;  // unordered_map of C++20 still wants a std::string to emplace
+  static thread_local std::string
+      key;  // unordered_map of C++20 still wants a std::string to emplace
   key.assign(id);
   if (const auto found = index_.find(key); found != index_.end()) return found->second;
   std::uint32_t at = static_cast<std::uint32_t>(series_.size());
@@ -170,10 +171,9 @@ void PartitionPipeline::start(Series& series, Group& group) {
     learned_rows = std::min(history->size(), options_.training.provisional_rows);
     const History first = history->project(group.columns, learned_rows);
     series.track = SeriesTrack{};
-    series.track.scaler = Scaler::fit(first.rows, first.times, first.width,
-                                      options_.training.detect_counters
-                                          ? Scaler::Counters::kDetect
-                                          : Scaler::Counters::kIgnore);
+    series.track.scaler = Scaler::fit(
+        first.rows, first.times, first.width,
+        options_.training.detect_counters ? Scaler::Counters::kDetect : Scaler::Counters::kIgnore);
     series.track.detector = group.learned->pooled;
     series.track.faults = DataFaults{first.rows, first.width, options_.faults};
     series.track.provisional = true;
@@ -268,17 +268,15 @@ void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, s
   const ScoreRequest::Row& row = request.rows[i];
   const Verdict verdict = series.track.detector.judge(residuals);
   ++counters_.windows_judged;
-  counters_.judged_seconds +=
-      std::chrono::duration<double>(series.windower.period()).count() *
-      static_cast<double>(options_.window.stride);
+  counters_.judged_seconds += std::chrono::duration<double>(series.windower.period()).count() *
+                              static_cast<double>(options_.window.stride);
   counters_.anomalous_rows += verdict.alert ? 1 : 0;
   if (observer_) observer_(series.id, row.time, verdict);
   if (!series.incidents.concerns(verdict)) return;
   publish(series, request.group->info,
           series.incidents.observe(
               series.id, {row.time, row.offset, verdict},
-              [&] { return evidence(series, request, i, window, residuals); },
-              options_.incidents));
+              [&] { return evidence(series, request, i, window, residuals); }, options_.incidents));
 }
 
 /// How each channel of a row took part in its score, in the units of the input.
@@ -416,8 +414,8 @@ Readiness PartitionPipeline::readiness() const {
       ++all.waiting;
     } else {
       ++all.warming;
-      all.warming_share += static_cast<double>(series.history->size()) /
-                           static_cast<double>(options_.training.rows);
+      all.warming_share +=
+          static_cast<double>(series.history->size()) / static_cast<double>(options_.training.rows);
     }
   }
   if (all.warming > 0) all.warming_share /= static_cast<double>(all.warming);

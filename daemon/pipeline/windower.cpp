@@ -74,8 +74,10 @@ void Windower::emit(EventTime time, Offset offset, std::span<const double> value
   if (started_) {
     const auto delta = time - last_time_;
     if (period_.count() == 0) {
-      if (options.period.count() > 0) period_ = options.period;
-      else learn_period(delta);
+      if (options.period.count() > 0)
+        period_ = options.period;
+      else
+        learn_period(delta);
     }
     if (regular_ && period_.count() > 0 && 2 * delta > 3 * period_) {
       const auto steps = (delta + period_ / 2) / period_;  // rounded
@@ -121,8 +123,7 @@ bool Windower::load(StateReader& in) {
   std::int64_t period = 0, last = 0, newest = 0;
   std::uint64_t usual = 0, size = 0;
   if (!in.get(period) || !in.get(last) || !in.get(newest) || !in.get(started_) ||
-      !in.get(regular_) || !in.get(usual) ||
-      !in.get_all(deltas_) || !in.get(size)) {
+      !in.get(regular_) || !in.get(usual) || !in.get_all(deltas_) || !in.get(size)) {
     return false;
   }
   period_ = std::chrono::microseconds{period};

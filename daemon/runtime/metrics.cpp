@@ -140,7 +140,8 @@ struct Metrics::Impl {
           .Name("anomalyd_end_to_end_seconds")
           .Help("From a sample's arrival to the acknowledgement of the alert it caused.")
           .Register(registry)
-          .Add({}, prometheus::Histogram::BucketBoundaries{.005, .01, .025, .05, .1, .25, .5, 1, 5});
+          .Add({},
+               prometheus::Histogram::BucketBoundaries{.005, .01, .025, .05, .1, .25, .5, 1, 5});
   prometheus::Family<prometheus::Counter>& alerts =
       prometheus::BuildCounter()
           .Name("anomalyd_alerts_total")

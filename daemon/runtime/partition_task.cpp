@@ -76,14 +76,14 @@ void PartitionTask::score_requests(std::uint64_t block) {
   mark.open_requests += requests.size();
   send_alerts(mark.arrived);  // data faults need no score
   for (auto& request : requests) {
-    outside_.scoring.submit(std::move(request), [self = shared_from_this(), block](
-                                                    pipeline::ScoreRequest back,
-                                                    Result<Residuals> residuals) mutable {
-      asio::post(self->strand_, [self, block, back = std::move(back),
-                                 residuals = std::move(residuals)]() mutable {
-        self->on_scored(block, std::move(back), std::move(residuals));
-      });
-    });
+    outside_.scoring.submit(
+        std::move(request), [self = shared_from_this(), block](
+                                pipeline::ScoreRequest back, Result<Residuals> residuals) mutable {
+          asio::post(self->strand_, [self, block, back = std::move(back),
+                                     residuals = std::move(residuals)]() mutable {
+            self->on_scored(block, std::move(back), std::move(residuals));
+          });
+        });
   }
   advance();
 }
@@ -105,11 +105,12 @@ void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest reques
 void PartitionTask::send_alerts(MonotonicTime arrived) {
   for (Alert& alert : pipeline_.take_alerts()) {
     ++alerts_sent_;
-    outside_.alerts.send(alert, [self = shared_from_this(), alert, arrived](anomalyd::Status status) {
-      asio::post(self->strand_, [self, alert, arrived, status = std::move(status)] {
-        self->on_acked(alert, arrived, status);
-      });
-    });
+    outside_.alerts.send(
+        alert, [self = shared_from_this(), alert, arrived](anomalyd::Status status) {
+          asio::post(self->strand_, [self, alert, arrived, status = std::move(status)] {
+            self->on_acked(alert, arrived, status);
+          });
+        });
   }
 }
 
@@ -154,7 +155,8 @@ void PartitionTask::advance() {
 
 void PartitionTask::write_snapshot() {
   const PartitionId& partition = pipeline_.partition();
-  const SnapshotStore::Snapshot snapshot = std::move(std::exchange(pending_, std::nullopt)->snapshot);
+  const SnapshotStore::Snapshot snapshot =
+      std::move(std::exchange(pending_, std::nullopt)->snapshot);
   if (auto written = outside_.snapshots.write(partition, snapshot); !written) {
     // Without the state on disk the offset stays; the next snapshot tries again.
     outside_.on_trouble(std::move(written.error()).while_doing("writing the snapshot"));
@@ -165,9 +167,9 @@ void PartitionTask::write_snapshot() {
 }
 
 PartitionTask::Status PartitionTask::status() const {
-  return {pipeline_.partition(), pipeline_.counters(), pipeline_.readiness(),
-          pipeline_.num_series(), pipeline_.watermark(), finished_, finished_at_, alerts_sent_,
-          alerts_acked_};
+  return {pipeline_.partition(),  pipeline_.counters(),  pipeline_.readiness(),
+          pipeline_.num_series(), pipeline_.watermark(), finished_,
+          finished_at_,           alerts_sent_,          alerts_acked_};
 }
 
 }  // namespace anomalyd::runtime

@@ -12,7 +12,9 @@ using namespace std::chrono_literals;
 
 /// Windows [begin, end) of a batch, over the same rows.
 Batch part_of(const Batch& batch, std::size_t begin, std::size_t end) {
-  return {batch.channels, batch.context, batch.rows,
+  return {batch.channels,
+          batch.context,
+          batch.rows,
           {batch.windows.begin() + static_cast<std::ptrdiff_t>(begin),
            batch.windows.begin() + static_cast<std::ptrdiff_t>(end)}};
 }
@@ -101,9 +103,9 @@ void ScoringLoop::score(std::vector<pipeline::Batcher::Item> items) {
   auto residuals =
       model == nullptr
           ? Result<Residuals>{fail(ErrorKind::kInvalid, "no model is installed for this group")}
-      : batch.windows.empty() ? Result<Residuals>{Residuals{model->scorer->info().members.size(),
-                                                            batch.channels, {}}}
-                              : score_in_parts(*model->scorer, batch);
+      : batch.windows.empty()
+          ? Result<Residuals>{Residuals{model->scorer->info().members.size(), batch.channels, {}}}
+          : score_in_parts(*model->scorer, batch);
   const double seconds = std::chrono::duration<double>(clock_.monotonic() - started).count();
   if (events_.on_batch) events_.on_batch(batch.windows.size(), seconds);
 

@@ -90,8 +90,10 @@ Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Pa
     metrics_.on_batch(windows, seconds);
   };
   events.on_degraded = [this](const std::string& message) {
-    if (message.empty()) spdlog::info("the device is back; models have moved to it again");
-    else spdlog::error("the device is lost, models go on on the CPU: {}", message);
+    if (message.empty())
+      spdlog::info("the device is back; models have moved to it again");
+    else
+      spdlog::error("the device is lost, models go on on the CPU: {}", message);
     const std::lock_guard lock{mutex_};
     status_.device_trouble = message;
   };
@@ -108,8 +110,8 @@ Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Pa
   learner_ = std::make_unique<Learner>(pipeline_options_, options_.state_dir / "models",
                                        std::move(learner));
 
-  PollLoop::Outside polling{*parts_.source, *parts_.decoder, parts_.dead_letters.get(), clock_,
-                            {}, {}, {}};
+  PollLoop::Outside polling{
+      *parts_.source, *parts_.decoder, parts_.dead_letters.get(), clock_, {}, {}, {}};
   polling.make_task = [this](const PartitionId& partition) { return make_task(partition); };
   polling.on_gone = [this](const PartitionId& partition) {
     const std::lock_guard lock{mutex_};
@@ -142,8 +144,8 @@ Status Service::load_models() {
 Status Service::load_model(const fs::path& path) {
   auto loaded = parts_.models->load(path);
   if (!loaded) return fail(std::move(loaded.error()), "loading the model " + path.string());
-  auto group = pipeline::LearnedGroup::from_calibration(loaded->scorer->info(),
-                                                        loaded->extras.calibration);
+  auto group =
+      pipeline::LearnedGroup::from_calibration(loaded->scorer->info(), loaded->extras.calibration);
   if (!group) return fail(std::move(group.error()), "loading the model " + path.string());
   spdlog::info("model {} {} from {}: {} channels, {} series known, on {}", (*group)->info.kind,
                (*group)->info.version, path.string(), (*group)->info.channels.size(),
@@ -157,7 +159,8 @@ void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
   scoring_->install(group, std::move(scorer));
   const std::lock_guard lock{mutex_};
   const std::string key = pipeline::group_key(group->info.channels);
-  std::erase_if(groups_, [&](const auto& g) { return pipeline::group_key(g->info.channels) == key; });
+  std::erase_if(groups_,
+                [&](const auto& g) { return pipeline::group_key(g->info.channels) == key; });
   groups_.push_back(group);
   status_.models.clear();
   for (const auto& g : groups_) status_.models.push_back(g->info);
@@ -187,9 +190,7 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
   }
   PartitionTask::Outside outside{*scoring_, *parts_.alerts, snapshots_, clock_, {}, {}, {}, {}};
   outside.on_position = [this](Position position) { poll_->commit(std::move(position)); };
-  outside.on_trouble = [this](const Error& error) {
-    note_error(error);
-  };
+  outside.on_trouble = [this](const Error& error) { note_error(error); };
   outside.on_fatal = [this](const Error& error) {
     note_error(error);
     failed_ = true;
@@ -230,8 +231,10 @@ void Service::note_brokers(const Status& status) {
   const std::lock_guard lock{mutex_};
   const std::string message = status ? "" : status.error().message;
   if (message == status_.broker_trouble) return;
-  if (message.empty()) spdlog::info("the brokers answer again");
-  else spdlog::warn("{}; waiting, nothing is lost", message);
+  if (message.empty())
+    spdlog::info("the brokers answer again");
+  else
+    spdlog::warn("{}; waiting, nothing is lost", message);
   status_.broker_trouble = message;
 }
 
@@ -331,8 +334,10 @@ void Service::check_progress() {
   const bool polling =
       polled == MonotonicTime{} || now - polled < options_.poll.drain_timeout + kStall;
   const bool scoring = scoring_->stuck_for(now) < kStall;
-  if (polling && scoring) systemd::watchdog();
-  else spdlog::error("the {} thread has not moved for long", polling ? "scoring" : "polling");
+  if (polling && scoring)
+    systemd::watchdog();
+  else
+    spdlog::error("the {} thread has not moved for long", polling ? "scoring" : "polling");
   const std::lock_guard lock{mutex_};
   status_.progressing = polling && scoring;
 }

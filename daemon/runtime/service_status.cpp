@@ -12,8 +12,10 @@ namespace {
 using nlohmann::json;
 
 json to_json(const pipeline::Readiness& readiness) {
-  return {{"warming", readiness.warming},         {"warming_share", readiness.warming_share},
-          {"waiting_for_model", readiness.waiting}, {"provisional", readiness.provisional},
+  return {{"warming", readiness.warming},
+          {"warming_share", readiness.warming_share},
+          {"waiting_for_model", readiness.waiting},
+          {"provisional", readiness.provisional},
           {"ready", readiness.ready}};
 }
 
@@ -29,8 +31,12 @@ json to_json(const PartitionTask::Status& partition) {
 json to_json(const ModelInfo& model) {
   json channels = json::array();
   for (const Channel& channel : model.channels) channels.push_back(channel.name);
-  return {{"kind", model.kind},       {"version", model.version}, {"members", model.members},
-          {"channels", channels},     {"context", model.context}, {"device", model.device},
+  return {{"kind", model.kind},
+          {"version", model.version},
+          {"members", model.members},
+          {"channels", channels},
+          {"context", model.context},
+          {"device", model.device},
           {"own_weights", model.slots.size()}};
 }
 

@@ -9,11 +9,11 @@
 namespace anomalyd::pipeline {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 using Outcome = Windower::Outcome;
 
 EventTime at(double second) {
@@ -47,7 +47,9 @@ class WindowerTest : public ::testing::Test {
   Offset offset_ = 0;
   Windower::RowFn keep_ = [this](const Windower::Row& row) {
     released_.push_back({static_cast<double>(row.time.time_since_epoch().count()) / 1e6,
-                         {row.values.begin(), row.values.end()}, row.missing_before, row.restart});
+                         {row.values.begin(), row.values.end()},
+                         row.missing_before,
+                         row.restart});
   };
 };
 
