@@ -36,7 +36,7 @@ void on_error(rd_kafka_t*, int error, const char* reason, void* opaque) {
       return state.log(KafkaLogLevel::kDebug, fmt::format("librdkafka: {}", reason));
     default:
       state.log(KafkaLogLevel::kWarning,
-                fmt::format("kafka: {} ({})", reason,
+                fmt::format("{} ({})", reason,
                             rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error))));
   }
 }
@@ -109,15 +109,15 @@ void RdKafkaDelete::operator()(rd_kafka_topic_partition_list_s* list) const noex
 }
 
 void KafkaClientState::brokers_went(std::string reason) {
-  {
-    const std::lock_guard lock{mutex_};
-    reason_ = std::move(reason);
+  if (!away_.exchange(true)) {
+    log(KafkaLogLevel::kWarning, fmt::format("no broker answers ({}); trying again", reason));
   }
-  if (!away_.exchange(true)) log(KafkaLogLevel::kWarning, away_error().message);
+  const std::lock_guard lock{mutex_};
+  reason_ = std::move(reason);
 }
 
 void KafkaClientState::brokers_came() {
-  if (away_ && away_.exchange(false)) log(KafkaLogLevel::kInfo, "kafka: a broker answers again");
+  if (away_ && away_.exchange(false)) log(KafkaLogLevel::kInfo, "a broker answers again");
 }
 
 Error KafkaClientState::away_error() const {

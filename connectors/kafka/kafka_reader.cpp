@@ -154,11 +154,11 @@ Status KafkaReader::poll(milliseconds timeout, const RecordsFn& take) {
   const bool idle = self.records.empty();
   if (!idle) take(self.records.view());
   self.records.clear();
-  if (!idle || (self.brokers_away() && a_broker_answers(self.client.get(), kProbe))) {
+  if (idle && self.brokers_away() && a_broker_answers(self.client.get(), kProbe)) {
     self.brokers_came();
   }
   if (auto fault = std::exchange(self.fault, std::nullopt)) return Failure{std::move(*fault)};
-  if (self.brokers_away()) return Failure{self.away_error()};
+  if (idle && self.brokers_away()) return Failure{self.away_error()};
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "connectors/kafka/kafka_client.hpp"
@@ -47,6 +48,7 @@ struct KafkaSource::Impl : KafkaClientState {
   void take(RdKafkaMessage message);
   void take_event(const rd_kafka_message_t& message);
   void hand_over();
+  void look_for_brokers(bool idle);
   void assign(rd_kafka_topic_partition_list_t* partitions);
   void revoke(rd_kafka_topic_partition_list_t* partitions);
   void commit_and_wait(const rd_kafka_topic_partition_list_t* offsets);
@@ -55,8 +57,10 @@ struct KafkaSource::Impl : KafkaClientState {
   Options options;
   SourceHandler* handler = nullptr;        // while inside poll or close
   std::map<PartitionId, Offset> assigned;  // with the last known end; -1 before any
+  std::set<PartitionId> paused;            // of the assigned ones
   bool joined = false;                     // partitions were assigned at least once
   bool revoking = false;
+  unsigned busy_polls = 0;     // while brokers were away
   std::optional<Error> fault;  // to be returned by the poll that met it
 
   KafkaRecords records;  // collected by poll and not handed over yet
@@ -122,12 +126,16 @@ Status KafkaSource::poll(milliseconds timeout, SourceHandler& handler) {
   const bool idle = impl_->records.empty();
   impl_->hand_over();
   impl_->handler = nullptr;
-  if (!idle || (impl_->brokers_away() && a_broker_answers(impl_->client.get(), kProbe))) {
-    impl_->brokers_came();
-  }
+  impl_->look_for_brokers(idle);
   if (auto fault = std::exchange(impl_->fault, std::nullopt)) return Failure{std::move(*fault)};
   if (impl_->brokers_away()) return Failure{impl_->away_error()};
   return {};
+}
+
+// Records prove nothing: they may have been fetched before the brokers went.
+void KafkaSource::Impl::look_for_brokers(bool idle) {
+  if (!brokers_away() || (!idle && ++busy_polls % 16 != 0)) return;
+  if (a_broker_answers(client.get(), kProbe)) brokers_came();
 }
 
 void KafkaSource::Impl::take(RdKafkaMessage message) {
@@ -142,7 +150,6 @@ void KafkaSource::Impl::take_event(const rd_kafka_message_t& message) {
     const auto known = assigned.find(id);
     if (known == assigned.end()) return;
     known->second = message.offset;
-    brokers_came();
     return handler->on_end(id, message.offset);
   }
   const std::string_view reason = rd_kafka_message_errstr(&message);
@@ -153,7 +160,7 @@ void KafkaSource::Impl::take_event(const rd_kafka_message_t& message) {
         reason, options.group);
     fault = Error{ErrorKind::kInvalid, sentence};
   } else {
-    log(KafkaLogLevel::kWarning, fmt::format("kafka: {}", reason));
+    log(KafkaLogLevel::kWarning, reason);
   }
 }
 
@@ -170,7 +177,7 @@ void KafkaSource::Impl::on_rebalance(rd_kafka_t*, rd_kafka_resp_err_t error,
   self.hand_over();
   if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) return self.assign(partitions);
   if (error != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-    self.log(KafkaLogLevel::kError, fmt::format("kafka: rebalance: {}", rd_kafka_err2str(error)));
+    self.log(KafkaLogLevel::kError, fmt::format("rebalance: {}", rd_kafka_err2str(error)));
   }
   self.revoke(partitions);
 }
@@ -196,7 +203,10 @@ void KafkaSource::Impl::revoke(rd_kafka_topic_partition_list_t* partitions) {
   const auto ids = to_ids(partitions);
   const bool lost = rd_kafka_assignment_lost(client.get()) != 0;
   const auto forget = [&] {
-    for (const PartitionId& id : ids) assigned.erase(id);
+    for (const PartitionId& id : ids) {
+      assigned.erase(id);
+      paused.erase(id);
+    }
   };
   if (lost) forget();  // so that nobody commits what belongs to somebody else
   revoking = true;
@@ -212,16 +222,25 @@ void KafkaSource::Impl::revoke(rd_kafka_topic_partition_list_t* partitions) {
 
 void KafkaSource::Impl::check(rd_kafka_error_t* error, std::string_view action) const {
   if (error == nullptr) return;
-  log(KafkaLogLevel::kError, fmt::format("kafka: {}: {}", action, rd_kafka_error_string(error)));
+  log(KafkaLogLevel::kError, fmt::format("{}: {}", action, rd_kafka_error_string(error)));
   rd_kafka_error_destroy(error);
 }
 
 void KafkaSource::pause(std::span<const PartitionId> partitions) {
-  rd_kafka_pause_partitions(impl_->client.get(), to_list(partitions).get());
+  std::vector<PartitionId> running;
+  for (const PartitionId& id : partitions) {
+    if (impl_->assigned.contains(id) && impl_->paused.insert(id).second) running.push_back(id);
+  }
+  rd_kafka_pause_partitions(impl_->client.get(), to_list(running).get());
 }
 
+// Before 2.4.0 resuming a partition that is not paused may jump back to an old position (#4636).
 void KafkaSource::resume(std::span<const PartitionId> partitions) {
-  rd_kafka_resume_partitions(impl_->client.get(), to_list(partitions).get());
+  std::vector<PartitionId> waiting;
+  for (const PartitionId& id : partitions) {
+    if (impl_->paused.erase(id) > 0) waiting.push_back(id);
+  }
+  rd_kafka_resume_partitions(impl_->client.get(), to_list(waiting).get());
 }
 
 void KafkaSource::commit(std::span<const Position> positions) {
@@ -243,7 +262,7 @@ void KafkaSource::Impl::commit_and_wait(const rd_kafka_topic_partition_list_t* o
   if (rd_kafka_queue_poll_callback(queue.get(), wait) == 0) {
     ++num_commit_failures;
     log(KafkaLogLevel::kWarning,
-        fmt::format("kafka: no answer to a commit within {} ms; records may be read again", wait));
+        fmt::format("no answer to a commit within {} ms; records may be read again", wait));
   }
 }
 
@@ -256,7 +275,7 @@ void KafkaSource::Impl::on_commit(rd_kafka_t*, rd_kafka_resp_err_t error,
   }
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR || error == RD_KAFKA_RESP_ERR__NO_OFFSET) return;
   ++self.num_commit_failures;
-  self.log(KafkaLogLevel::kWarning, fmt::format("kafka: commit failed ({}); the next one makes it "
+  self.log(KafkaLogLevel::kWarning, fmt::format("commit failed ({}); the next one makes it "
                                                 "good",
                                                 rd_kafka_err2str(error)));
 }
@@ -302,7 +321,7 @@ void KafkaSource::close(SourceHandler& handler) {
   impl_->handler = nullptr;
   impl_->joined = false;
   if (rd_kafka_consumer_closed(client) == 0) {
-    impl_->log(KafkaLogLevel::kWarning, "kafka: left without an answer of the group's coordinator");
+    impl_->log(KafkaLogLevel::kWarning, "left without an answer of the group's coordinator");
   }
 }
 
