@@ -12,6 +12,9 @@ namespace {
 /// Rows of catch-up that go into one request, so that a long wait does not make a huge batch.
 constexpr std::size_t kRowsPerRequest = 8192;
 
+/// Which channels a series has is known after so many rows, and settled after `training.rows`.
+constexpr std::size_t kRowsToKnowChannels = 32;
+
 }  // namespace
 
 PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) noexcept {
@@ -131,6 +134,9 @@ void PartitionPipeline::on_row(Series& series, const Windower::Row& row) {
   }
   series.history->append(row);
   const std::size_t rows = series.history->size();
+  if (rows == kRowsToKnowChannels || rows == options_.training.rows) {
+    series.group_key = group_key(channels_of(*series.history));
+  }
   if (rows < options_.training.provisional_rows || rows % 32 != 0) return;
   if (Group* group = group_of(*series.history)) start(series, *group);  // accepts this row too
 }
@@ -377,15 +383,18 @@ void PartitionPipeline::install(const std::shared_ptr<const LearnedGroup>& learn
 std::map<std::string, PartitionPipeline::Candidates> PartitionPipeline::candidates() const {
   std::map<std::string, Candidates> groups;
   for (const Series& series : series_) {
-    if (series.history == nullptr || series.history->size() < options_.training.rows) continue;
-    std::vector<Channel> channels = channels_of(*series.history);
-    Candidates& group = groups[group_key(channels)];
-    group.waiting.push_back(series.id);
-    group.longest_wait =
-        std::max(group.longest_wait, series.history->size() - options_.training.rows);
-    group.channels = std::move(channels);
+    if (series.history == nullptr || series.group_key.empty()) continue;
+    Candidates& group = groups[series.group_key];
+    const std::size_t rows = series.history->size();
+    if (rows < options_.training.rows) {
+      ++group.warming;
+      continue;
+    }
+    if (group.channels.empty()) group.channels = channels_of(*series.history);
+    ++group.waiting;
+    group.longest_wait = std::max(group.longest_wait, rows - options_.training.rows);
   }
-  groups.erase("");  // series without a single channel cannot be learned
+  std::erase_if(groups, [](const auto& entry) { return entry.second.waiting == 0; });
   return groups;
 }
 
@@ -393,7 +402,7 @@ std::vector<History> PartitionPipeline::training_set(const std::string& key) con
   std::vector<History> set;
   for (const Series& series : series_) {
     if (series.history == nullptr || series.history->size() < options_.training.rows ||
-        group_key(channels_of(*series.history)) != key) {
+        series.group_key != key) {
       continue;
     }
     const auto columns = series.history->active_columns(options_.training.rows);

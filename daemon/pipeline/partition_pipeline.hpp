@@ -93,12 +93,14 @@ class PartitionPipeline {
   /// on, new ones start provisional.
   void install(const std::shared_ptr<const LearnedGroup>& group);
 
-  /// Series that have enough rows but no model, by group.
+  /// Series of one group that have no model.
   struct Candidates {
     std::vector<Channel> channels;
-    std::vector<std::string> waiting;
+    std::size_t waiting = 0;       ///< Have enough rows.
+    std::size_t warming = 0;       ///< Still collect them.
     std::size_t longest_wait = 0;  ///< Rows beyond `training.rows` of the one that waits longest.
   };
+  /// By group; only groups with a series that waits.
   [[nodiscard]] std::map<std::string, Candidates> candidates() const;
   /// The first `training.rows` rows of every waiting series of a group.
   [[nodiscard]] std::vector<History> training_set(const std::string& group_key) const;
@@ -127,6 +129,7 @@ class PartitionPipeline {
     std::string id;
     Windower windower;
     std::unique_ptr<History> history;      // while there is no model
+    std::string group_key;                 // of its history so far; empty until it has some rows
     Group* group = nullptr;                // once there is one
     SeriesTrack track;
     IncidentPolicy incidents;

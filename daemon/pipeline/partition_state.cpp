@@ -83,6 +83,7 @@ bool PartitionPipeline::load_series(StateReader& in) {
     auto history = std::make_unique<History>();
     if (!history->load(in) || history->width > columns_.size()) return false;
     series.history = std::move(history);
+    if (!series.history->times.empty()) series.group_key = group_key(channels_of(*series.history));
     series.group = nullptr;
   } else {
     std::string key, version;

@@ -18,7 +18,6 @@ using namespace std::chrono_literals;
 struct Learner::Survey {
   std::vector<std::shared_ptr<PartitionTask>> tasks;
   std::size_t answers = 0;
-  std::size_t warming = 0;  // series of any group that still collect
   std::map<std::string, pipeline::PartitionPipeline::Candidates> groups;
 };
 
@@ -42,15 +41,13 @@ void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks)
   auto survey = std::make_shared<Survey>();
   survey->tasks = tasks;
   for (const auto& task : tasks) {
-    task->inspect([this, survey](const pipeline::PartitionPipeline& pipeline, const auto& status) {
-      asio::post(outside_.control, [this, survey, found = pipeline.candidates(),
-                                    warming = status.readiness.warming]() mutable {
-        survey->warming += warming;
+    task->inspect([this, survey](const pipeline::PartitionPipeline& pipeline, const auto&) {
+      asio::post(outside_.control, [this, survey, found = pipeline.candidates()]() mutable {
         for (auto& [key, candidates] : found) {
           auto& group = survey->groups[key];
           group.channels = std::move(candidates.channels);
-          group.waiting.insert(group.waiting.end(), candidates.waiting.begin(),
-                               candidates.waiting.end());
+          group.waiting += candidates.waiting;
+          group.warming += candidates.warming;
           group.longest_wait = std::max(group.longest_wait, candidates.longest_wait);
         }
         if (++survey->answers == survey->tasks.size()) decide(*survey);
@@ -59,14 +56,14 @@ void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks)
   }
 }
 
-/// Training starts when no series is still collecting, or the finished ones have waited long
-/// enough for the slower ones.
+/// Training starts when no series of the group is still collecting, or the finished ones have
+/// waited long enough for the slower ones.
 void Learner::decide(const Survey& survey) {
   const double patience = options_.training.patience * static_cast<double>(options_.training.rows);
   for (const auto& [key, group] : survey.groups) {
     const auto retry = retry_at_.find(key);
     if (retry != retry_at_.end() && outside_.clock.monotonic() < retry->second) continue;
-    if (survey.warming > 0 && static_cast<double>(group.longest_wait) < patience) continue;
+    if (group.warming > 0 && static_cast<double>(group.longest_wait) < patience) continue;
     collect(key, group.channels, survey.tasks);
     return;
   }
