@@ -89,6 +89,7 @@ install: build ## Install programs, systemd unit and examples (PREFIX=/usr/local
 	@cmake --install build --prefix "$(or $(PREFIX),/usr/local)"
 
 .PHONY: clean
-clean: ## Stop the local Kafka and remove build/
-	@for dir in build/kafka build/kafka-test; do [[ ! -d $$dir ]] || tools/kafka-local down --dir $$dir; done
+clean: ## Stop every Kafka of this folder and remove build/
+	@for pid in build/kafka*/pid build/*/kafka/pid; do \
+	  [[ ! -e $$pid ]] || tools/kafka-local down --dir "$${pid%/pid}"; done
 	@rm -rf build
