@@ -45,8 +45,8 @@ class InfluxReader final : public FormatReader {
 
  private:
   struct Tag {
-    std::string key, value;
-    auto operator<=>(const Tag&) const = default;
+    std::string key;
+    std::string value;
   };
 
   // A line ends at a newline outside of quoted text.
@@ -118,7 +118,7 @@ class InfluxReader final : public FormatReader {
 
   void pass_series(RowBuilder& rows) {
     if (whole_series_) {
-      std::ranges::sort(line_tags_);
+      std::ranges::sort(line_tags_, {}, &Tag::key);
       series_ = measurement_;
       for (const Tag& tag : line_tags_)
         series_.append(",").append(tag.key).append("=").append(tag.value);

@@ -58,7 +58,7 @@ Result<RdKafka> make_client(rd_kafka_type_t type, RdKafkaConf conf) {
                                                  "accepts together",
                                                  reason.data()));
   }
-  conf.release();  // the client owns it now
+  (void)conf.release();  // the client owns it now
   return client;
 }
 

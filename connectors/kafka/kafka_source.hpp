@@ -55,7 +55,8 @@ class KafkaSource final : public Source {
   [[nodiscard]] Status poll(std::chrono::milliseconds timeout, SourceHandler& handler) override;
   void pause(std::span<const PartitionId> partitions) override;
   void resume(std::span<const PartitionId> partitions) override;
-  /// Inside `on_revoked` it waits for the broker, at most a third of `close_timeout`.
+  /// Inside `on_revoked` it waits for the broker, at most a third of `close_timeout`. While no
+  /// broker answers it does nothing.
   void commit(std::span<const Position> positions) override;
   [[nodiscard]] std::vector<std::pair<PartitionId, std::int64_t>> lag() const override;
   void close(SourceHandler& handler) override;
