@@ -120,6 +120,22 @@ TEST(KafkaSource, ClosesInTimeWhenNoBrokerIsThere) {
   EXPECT_THAT(listener.revoked, SizeIs(1)) << "the owner hears of it all the same";
 }
 
+TEST(KafkaSource, AsksForNoCommitThatNobodyCanAnswer) {
+  MockCluster cluster;
+  cluster.create_topic("in", 1);
+  auto producer = connect_producer(cluster.brokers());
+  produce_numbers(*producer, "in", 0, 1);
+  auto source = subscribe(cluster.brokers(), "in");
+  Listener listener;
+  ASSERT_TRUE(poll_until(*source, listener, [&] { return listener.records.size() == 1; }));
+  cluster.take_broker_down();
+  ASSERT_TRUE(poll_until(*source, listener, [&] { return source->brokers_away(); }));
+  const Position place{{"in", 0}, 1};
+  listener.on_revoke = [&] { source->commit({&place, 1}); };
+  source->close(listener);
+  EXPECT_EQ(source->counters().commit_failures, 0u) << "it waited in vain";
+}
+
 TEST(KafkaSource, MayBeClosedBeforeItHadAPartition) {
   auto source = subscribe("127.0.0.1:1", "in");
   Listener listener;
