@@ -233,11 +233,11 @@ int latency(const Arguments& a) {
           rows.write(series, sent / a.series, now_millis(), fault ? 400 : 0);
       send(*producer, a, rows.key(), row);
     }
-    std::this_thread::yield();
+    std::this_thread::sleep_for(1ms);  // a busy wait would take the core that is measured
   }
   if (auto flushed = producer->flush(30s); !flushed) must<int>(Failure{flushed.error()});
   const MonotonicTime sent_all = system_clock().monotonic();
-  while (seconds_since(sent_all) < 2) std::this_thread::yield();
+  while (seconds_since(sent_all) < 2) std::this_thread::sleep_for(10ms);
   const std::vector<double> millis = latencies.stop();
   if (millis.empty()) {
     std::fprintf(stderr, "kafka_bench: no alert came for %zu faults\n", faults);
