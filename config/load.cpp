@@ -281,16 +281,26 @@ class Reader {
   }
 
   TextMap read_record(const YamlNode& node, const Option& option) {
-    TextMap record;
     const std::string& first = option.fields.front().name;
+    TextMap record;
     if (node.kind == YamlNode::Kind::kScalar) {
-      if (auto text = read_text(node, option.path, "text")) record[first] = text->text;
-      return record;
-    }
-    if (node.kind != YamlNode::Kind::kMap) {
+      const auto text = read_text(node, option.path, "text");
+      if (!text) return {};
+      record[first] = text->text;
+    } else if (node.kind == YamlNode::Kind::kMap) {
+      record = read_fields(node, option);
+    } else {
       complain_of_shape(node, option);
-      return record;
+      return {};
     }
+    if (record[first].empty()) {
+      report(node.mark, option.path, fmt::format("an entry without '{0}'; expected '{0}'", first));
+    }
+    return record;
+  }
+
+  TextMap read_fields(const YamlNode& node, const Option& option) {
+    TextMap record;
     std::vector<std::string> names;
     for (const RecordField& field : option.fields) names.push_back(field.name);
     for (const YamlNode& child : node.children) {
@@ -301,11 +311,8 @@ class Reader {
       } else if (record.contains(child.key)) {
         report(child.key_mark, path, "given twice; expected once");
       } else if (auto text = read_text(child, path, "text")) {
-        record[child.key] = text->text;
+        record[child.key] = std::move(text->text);
       }
-    }
-    if (!record.contains(first)) {
-      report(node.mark, option.path, fmt::format("an entry without '{0}'; expected '{0}'", first));
     }
     return record;
   }
@@ -428,7 +435,9 @@ Loaded load_file(const std::filesystem::path& path, const Context& context) {
              is_folder ? "it is a folder" : (error ? error.message() : "permission denied"))});
     return loaded;
   }
-  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
+  std::string text(kMaxYamlBytes + 1, '\0');  // one more than is taken, so that it is noticed
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
   return load(text, path.string(), context);
 }
 

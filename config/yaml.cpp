@@ -12,7 +12,6 @@
 namespace anomalyd::config {
 namespace {
 
-constexpr std::size_t kMaxBytes = 1 << 20;
 constexpr std::size_t kMaxNodes = 50'000;
 constexpr std::size_t kMaxDepth = 8;
 
@@ -32,22 +31,33 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
     throw YAML::ParserException(mark, "found an alias; expected the value written out");
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t /*anchor*/,
                 const std::string& value) override {
+    refuse_tag(mark, tag);
     add({.kind = YamlNode::Kind::kScalar, .mark = place(mark), .text = value}, mark);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/,
-                       YAML::anchor_t /*anchor*/, YAML::EmitterStyle::value /*style*/) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t /*anchor*/,
+                       YAML::EmitterStyle::value /*style*/) override {
+    refuse_tag(mark, tag);
     open({.kind = YamlNode::Kind::kList, .mark = place(mark)}, mark);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t /*anchor*/,
                   YAML::EmitterStyle::value /*style*/) override {
+    refuse_tag(mark, tag);
     open({.kind = YamlNode::Kind::kMap, .mark = place(mark)}, mark);
   }
   void OnMapEnd() override { close(); }
 
  private:
+  // A text that begins with ! and was meant as it is would be lost. The parser itself gives "?" to
+  // plain values and "!" to quoted ones.
+  static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (tag.empty() || tag == "?" || tag == "!") return;
+    throw YAML::ParserException(mark,
+                                "found a tag, which begins with '!'; expected quotes around it");
+  }
+
   struct Level {
     YamlNode node;
     YamlNode key;  // of the value to come; kNull while a key is expected
@@ -110,8 +120,8 @@ Problem problem_at(Mark mark, std::string what) {
 
 // yaml-cpp takes some control characters for the end of the file, and would drop the rest of it.
 std::vector<Problem> check_bytes(std::string_view text) {
-  if (text.size() > kMaxBytes) {
-    return {problem_at({}, fmt::format("{} bytes; expected at most {}", text.size(), kMaxBytes))};
+  if (text.size() > kMaxYamlBytes) {
+    return {problem_at({}, fmt::format("too large; expected at most {} bytes", kMaxYamlBytes))};
   }
   Mark mark{1, 1};
   for (const char c : text) {

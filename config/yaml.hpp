@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,6 +35,9 @@ struct YamlDocument {
   YamlNode root;
   std::vector<Problem> problems;  ///< At most one.
 };
+
+/// The longest text that is read as YAML, in bytes.
+inline constexpr std::size_t kMaxYamlBytes = 1 << 20;
 
 /// Reads one YAML document. The text may be hostile: size, depth and number of nodes are limited.
 [[nodiscard]] YamlDocument parse_yaml(std::string_view text);

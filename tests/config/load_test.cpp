@@ -208,6 +208,7 @@ TEST(Load, SaysWhatIsWrongWithAChannel) {
     return loaded.problems.empty() ? "" : loaded.problems.front().what;
   };
   EXPECT_EQ(problem_of_channels("[{name: a}]"), "an entry without 'field'; expected 'field'");
+  EXPECT_EQ(problem_of_channels("['']"), "an entry without 'field'; expected 'field'");
   EXPECT_EQ(problem_of_channels("[{field: a, units: b}]"),
             "unknown field; expected field, name, unit");
   EXPECT_EQ(problem_of_channels("[[a]]"),

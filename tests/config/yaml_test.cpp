@@ -46,6 +46,13 @@ TEST(ParseYaml, RefusesAliases) {
               problem(2, 4, "found an alias; expected the value written out"));
 }
 
+TEST(ParseYaml, RefusesTagsWhichWouldSwallowAText) {
+  EXPECT_THAT(parse_yaml("a: !b\n").problems, problem(1, 4, "found a tag, which begins with '!'"));
+  EXPECT_THAT(parse_yaml("a: !!str 1\n").problems, SizeIs(1));
+  EXPECT_THAT(parse_yaml("a: !x [1]\n").problems, SizeIs(1));
+  EXPECT_THAT(parse_yaml("a: '!b'\n").problems, IsEmpty());
+}
+
 TEST(ParseYaml, RefusesKeysThatAreNotNames) {
   EXPECT_THAT(parse_yaml("? [a]\n: 1\n").problems, problem(1, 3, "a key that is not a name"));
   EXPECT_THAT(parse_yaml("~: 1\n").problems, problem(1, 1, "a key without a name"));
@@ -58,7 +65,7 @@ TEST(ParseYaml, RefusesASecondDocument) {
 
 TEST(ParseYaml, RefusesWhatIsTooLargeDeepOrBinary) {
   EXPECT_THAT(parse_yaml(std::string(2'000'000, ' ')).problems,
-              problem(0, 0, "2000000 bytes; expected at most 1048576"));
+              problem(0, 0, "too large; expected at most 1048576 bytes"));
   EXPECT_THAT(parse_yaml("a:\n  " + std::string(20, '[') + std::string(20, ']')).problems,
               problem(2, 10, "nested too deeply; expected at most 8 levels"));
   EXPECT_THAT(parse_yaml(std::string(100'000, '[')).problems, SizeIs(1));
