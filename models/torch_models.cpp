@@ -206,7 +206,6 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     const std::vector<std::size_t> own = own_slots(set, options_);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
     report = {};
-    report.windows = static_cast<std::size_t>(rows.values.size(0));
     auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
     if (!members) return Failure{std::move(members.error())};
 
@@ -216,6 +215,8 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
     auto scorer =
         std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
+    const auto context = static_cast<std::int64_t>(scorer->info().context);
+    report.windows = static_cast<std::size_t>(rows.window_ends(0, context).size(0));
     report.seconds = std::chrono::duration<double>(system_clock().monotonic() - start).count();
     return scorer;
   });

@@ -20,19 +20,30 @@ std::size_t total_rows(const TrainingSet& set) {
   return cells / set.channels.size();
 }
 
-// Copies one series; returns whether a cell was missing.
-bool fill(const std::vector<float>& rows, std::size_t channels, float* values, float* observed) {
-  bool missing = false;
+// Copies one series. A missing cell takes the last value of its channel, 0 before the first.
+void hold_last(const std::vector<float>& rows, std::size_t channels, float* values) {
   std::vector<float> last(channels, 0.0F);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const bool there = std::isfinite(rows[i]);
-    missing |= !there;
     float& held = last[i % channels];
-    if (there) held = rows[i];
+    if (std::isfinite(rows[i])) held = rows[i];
     values[i] = held;
-    observed[i] = there ? 1.0F : 0.0F;
   }
-  return missing;
+}
+
+bool is_complete(const TrainingSet& set) {
+  return std::ranges::all_of(set.series, [](const auto& series) {
+    return std::ranges::all_of(series.rows, [](float cell) { return std::isfinite(cell); });
+  });
+}
+
+// [rows, channels]: 1 where a cell was observed.
+at::Tensor observed_cells(const TrainingSet& set, const at::Tensor& values) {
+  at::Tensor observed = at::empty_like(values);
+  float* out = observed.data_ptr<float>();
+  for (const auto& series : set.series) {
+    for (const float cell : series.rows) *out++ = std::isfinite(cell) ? 1.0F : 0.0F;
+  }
+  return observed;
 }
 
 at::Tensor concatenated(const std::vector<at::Tensor>& parts) {
@@ -64,14 +75,10 @@ TrainingRows make_training_rows(const TrainingSet& set, const std::vector<std::s
   const auto num_rows = static_cast<std::int64_t>(total_rows(set));
   TrainingRows result;
   result.values = at::empty({num_rows, static_cast<std::int64_t>(channels)});
-  result.observed = at::empty_like(result.values);
   result.slots.resize(1 + own_slots.size());
-
-  bool missing = false;
   std::size_t cell = 0;
   for (const auto& series : set.series) {
-    missing |= fill(series.rows, channels, result.values.data_ptr<float>() + cell,
-                    result.observed.data_ptr<float>() + cell);
+    hold_last(series.rows, channels, result.values.data_ptr<float>() + cell);
     const std::size_t end = cell + series.rows.size();
     result.slots[0].push_back(
         {static_cast<std::int64_t>(cell / channels), static_cast<std::int64_t>(end / channels)});
@@ -81,8 +88,8 @@ TrainingRows make_training_rows(const TrainingSet& set, const std::vector<std::s
     result.slots[i + 1] = {result.slots[0][own_slots[i]]};
   }
   const at::Device target{std::string{device}};
+  if (!is_complete(set)) result.observed = observed_cells(set, result.values).to(target);
   result.values = result.values.to(target);
-  result.observed = missing ? result.observed.to(target) : at::Tensor{};
   return result;
 }
 
