@@ -18,6 +18,8 @@ Json bound_to_json(const Value& bound) {
 }
 
 Json text_type() { return {{"type", "string"}}; }
+// Editors take a bare 64 for a number, even where it is a text to us.
+Json scalar_type() { return {{"type", {"string", "number"}}}; }
 
 // Numbers may also be given by a reference, which is a string to an editor.
 Json number_type(const Option& option) {
@@ -59,7 +61,7 @@ Json type_of(const Option& option) {
     case Kind::kBytes:
       return pattern_type(option, R"(^[0-9]+(\.[0-9]+)?(B|kB|KiB|MB|MiB|GB|GiB)$)");
     case Kind::kList:
-      return {{"anyOf", {text_type(), {{"type", "array"}, {"items", text_type()}}}}};
+      return {{"anyOf", {scalar_type(), {{"type", "array"}, {"items", scalar_type()}}}}};
     case Kind::kMap:
       return {{"type", {"object", "null"}},
               {"additionalProperties", {{"type", {"string", "number", "boolean"}}}}};

@@ -38,6 +38,7 @@ TEST(JsonSchema, CarriesRangesDefaultsAndNames) {
   EXPECT_THAT(node_of("log.format").at("anyOf").at(0).at("enum"), Contains("json"));
   EXPECT_EQ(node_of("data_faults.enabled").at("default"), true);
   EXPECT_EQ(node_of("window.evict_after").at("default"), "7d");
+  EXPECT_THAT(node_of("model.hidden").at("anyOf").at(1).at("items").at("type"), Contains("number"));
 }
 
 TEST(JsonSchema, RefusesUnknownOptionsAndAsksForRequiredOnes) {
