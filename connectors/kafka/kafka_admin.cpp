@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <thread>
 
 #include "connectors/kafka/kafka_client.hpp"
 
@@ -12,6 +13,9 @@ namespace anomalyd::connectors {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr int kVisibleTries = 250;
+constexpr milliseconds kVisiblePause{20};
 
 struct Deleter {
   void operator()(rd_kafka_NewTopic_t* topic) const noexcept { rd_kafka_NewTopic_destroy(topic); }
@@ -125,7 +129,12 @@ Result<bool> KafkaAdmin::ensure_topic(const TopicSpec& spec) {
   rd_kafka_CreateTopics(client, &wanted, 1, options.get(), queue.get());
   const std::unique_ptr<rd_kafka_event_t, Deleter> event{
       rd_kafka_queue_poll(queue.get(), 2 * millis)};
-  return created(event.get(), spec.name, impl_->timeout);
+  auto made = created(event.get(), spec.name, impl_->timeout);
+  // A broker may acknowledge a topic before it tells others of it.
+  for (int tries = 0; made && !num_partitions(spec.name) && tries < kVisibleTries; ++tries) {
+    std::this_thread::sleep_for(kVisiblePause);
+  }
+  return made;
 }
 
 }  // namespace anomalyd::connectors

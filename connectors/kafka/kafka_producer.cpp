@@ -65,6 +65,7 @@ struct KafkaProducer::Impl : KafkaClientState {
   static void on_delivered(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
 
   std::atomic<std::uint64_t> num_failed = 0;
+  std::atomic<std::size_t> num_waiting = 0;  // librdkafka's own count includes its events
   RdKafka client;
   std::vector<Topic> topics;  // held so that the client keeps their metadata
   std::jthread server;        // serves callbacks; gone before the client
@@ -134,8 +135,10 @@ Status KafkaProducer::send(const Message& message, DoneFn done, WhenFull when_fu
   fields[5].u.i = RD_KAFKA_MSG_F_COPY | block;
   fields[6].vtype = RD_KAFKA_VTYPE_OPAQUE;
   fields[6].u.ptr = waiting.get();
+  ++impl_->num_waiting;
   rd_kafka_error_t* error = rd_kafka_produceva(impl_->client.get(), fields.data(), fields.size());
   if (error != nullptr) {
+    --impl_->num_waiting;
     const auto code = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -155,6 +158,7 @@ void KafkaProducer::Impl::on_delivered(rd_kafka_t*, const rd_kafka_message_t* me
                                        void* opaque) {
   auto& self = *static_cast<Impl*>(static_cast<KafkaClientState*>(opaque));
   const std::unique_ptr<DoneFn> done{static_cast<DoneFn*>(message->_private)};
+  --self.num_waiting;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     self.brokers_came();
   } else {
@@ -172,9 +176,7 @@ Status KafkaProducer::flush(milliseconds timeout) {
                                                    num_waiting(), timeout.count()));
 }
 
-std::size_t KafkaProducer::num_waiting() const {
-  return static_cast<std::size_t>(rd_kafka_outq_len(impl_->client.get()));
-}
+std::size_t KafkaProducer::num_waiting() const { return impl_->num_waiting; }
 std::uint64_t KafkaProducer::num_failed() const { return impl_->num_failed; }
 bool KafkaProducer::brokers_away() const { return impl_->brokers_away(); }
 
