@@ -80,7 +80,7 @@ Status train(const Arguments& arguments, const config::Options& options, ModelFa
              const HistoryCollector::Group& group, const std::filesystem::path& path) {
   std::stop_source stop;
   constexpr std::size_t kSteps = 1000;
-  Progress progress{"training", "‰", kSteps};
+  Progress progress{"training", "", kSteps};
   const auto learned = pipeline::learn(
       group.histories, group.channels, factory, options.pipeline,
       [&](const TrainingProgress& now) {

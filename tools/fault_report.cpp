@@ -14,6 +14,7 @@ double seconds(std::chrono::microseconds duration) {
 }
 
 bool blames(const Alert& incident, const Fault& fault) {
+  if (incident.type != AlertType::kAnomaly) return true;  // a data fault names no feature
   return !incident.features.empty() &&
          std::ranges::find(fault.channels, incident.features.front().name) != fault.channels.end();
 }
@@ -82,8 +83,9 @@ std::string report_table(const FaultReport& report, const std::string& budget) {
   text += fmt::format("false alerts      {}\n", report.false_alerts.size());
   if (!delays.empty())
     text += fmt::format("median delay      {}\n", short_duration(median(delays)));
-  text += fmt::format("achieved rate     {:.2f} incidents per series per week, faults included\n",
-                      report.incidents_per_week);
+  text += fmt::format(
+      "achieved rate     {:.2f} incidents per series per week ({:.2f} per day), faults included\n",
+      report.incidents_per_week, report.incidents_per_week / 7);
   if (!budget.empty()) text += fmt::format("budget            {}\n", budget);
   return text;
 }

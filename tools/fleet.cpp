@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 namespace anomalyd::tools {
 namespace {
@@ -89,10 +90,13 @@ Fleet::Fleet(const Options& options)
 
 void Fleet::inject_faults() {
   constexpr int kAttempts = 200;
+  std::vector<std::size_t> turn(options_.machines);
+  std::iota(turn.begin(), turn.end(), std::size_t{0});
+  std::ranges::shuffle(turn, random_);
   for (std::size_t i = 0; i < options_.faults; ++i) {
     const auto kind = static_cast<Kind>(i % kKinds.size());
+    const std::size_t machine = turn[i % turn.size()];
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      const auto machine = static_cast<std::size_t>(random_() % options_.machines);
       const auto injection = place(kind, machine);
       if (!injection) continue;
       machines_[machine].injections.push_back(*injection);

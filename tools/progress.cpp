@@ -32,7 +32,7 @@ void Progress::update(std::size_t done, const std::string& note) {
   const MonotonicTime now = clock_.monotonic();
   if (now < next_draw_) return;
   if (style_ == Style::kLines && total_ != 0 && done_ < next_line_) return;
-  draw(false);
+  draw(Moment::kBetween);
   next_draw_ = now + (style_ == Style::kBar ? 100ms : total_ == 0 ? 10s : 1s);
   next_line_ = done_ + total_ / 10;
 }
@@ -40,36 +40,43 @@ void Progress::update(std::size_t done, const std::string& note) {
 void Progress::finish() {
   if (finished_ || style_ == Style::kSilent) return;
   finished_ = true;
-  draw(true);
+  draw(Moment::kEnd);
 }
 
-void Progress::draw(bool last) {
-  const double seconds = std::chrono::duration<double>(clock_.monotonic() - begin_).count();
-  const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
-  std::string line = what_;
-  if (total_ != 0) {
-    const double share = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));
+/// "[====    ]  41 %  41/100 rows", or just the count when the total is not known.
+std::string Progress::position() const {
+  const auto done = static_cast<double>(done_);
+  const auto total = static_cast<double>(total_);
+  if (total_ == 0) return fmt::format(" {} {}", short_count(done), unit_);
+  const double share = std::min(1.0, done / total);
+  std::string text;
+  if (style_ == Style::kBar) {
     constexpr int kWidth = 24;
     const int filled = static_cast<int>(share * kWidth);
-    if (style_ == Style::kBar)
-      line += fmt::format(" [{:=<{}}{:{}}]", "", filled, "", kWidth - filled);
-    line += fmt::format(" {:3.0f} %", share * 100);
-    line += fmt::format("  {}/{} {}", short_count(static_cast<double>(done_)),
-                        short_count(static_cast<double>(total_)), unit_);
-  } else {
-    line += fmt::format(" {} {}", short_count(static_cast<double>(done_)), unit_);
+    text += fmt::format(" [{:=<{}}{:{}}]", "", filled, "", kWidth - filled);
   }
-  line += fmt::format("  {}/s", short_count(rate));
-  if (last) {
+  text += fmt::format(" {:3.0f} %", share * 100);
+  if (unit_.empty()) return text;
+  return text + fmt::format("  {}/{} {}", short_count(done), short_count(total), unit_);
+}
+
+void Progress::draw(Moment moment) {
+  const double seconds = std::chrono::duration<double>(clock_.monotonic() - begin_).count();
+  const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
+  std::string line = what_ + position();
+  if (!unit_.empty()) line += fmt::format("  {}/s", short_count(rate));
+  if (moment == Moment::kEnd) {
     line += fmt::format("  took {}", short_duration(seconds));
   } else if (total_ != 0 && rate > 0) {
-    line += fmt::format(
-        "  {} left", short_duration(static_cast<double>(total_ - std::min(done_, total_)) / rate));
+    const auto left = static_cast<double>(total_ - std::min(done_, total_));
+    line += fmt::format("  {} left", short_duration(left / rate));
   }
   if (!note_.empty()) line += "  " + note_;
-  const bool bar = style_ == Style::kBar;
-  fmt::print(out_, "{}{}{}{}", bar ? "\r" : "", line, bar ? "\033[K" : "",
-             bar && !last ? "" : "\n");
+  if (style_ == Style::kBar) {
+    fmt::print(out_, "\r{}\033[K{}", line, moment == Moment::kEnd ? "\n" : "");
+  } else {
+    fmt::print(out_, "{}\n", line);
+  }
   std::fflush(out_);
 }
 
@@ -81,7 +88,7 @@ std::string short_count(double count) {
 }
 
 std::string short_duration(double seconds) {
-  if (seconds < 1) return fmt::format("{:.0f}ms", seconds * 1000);
+  if (seconds > 0 && seconds < 1) return fmt::format("{:.0f}ms", seconds * 1000);
   const auto s = static_cast<long>(seconds + 0.5);
   if (s < 60) return fmt::format("{}s", s);
   if (s < 3600) return fmt::format("{}m {:02}s", s / 60, s % 60);

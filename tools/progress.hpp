@@ -18,8 +18,8 @@ class Progress {
   /// kBar when stderr is a terminal, kLines otherwise.
   [[nodiscard]] static Style style_of_stderr();
 
-  /// `what` names the work: "publishing". `unit` is what `total` counts: "rows". A total of zero
-  /// means that it is not known: then the count and the rate are shown.
+  /// `what` names the work: "publishing". `unit` is what `total` counts: "rows"; without one only
+  /// the share is shown. A total of zero means that it is not known: then there is no share.
   Progress(std::string what, std::string unit, std::size_t total, Style style = style_of_stderr(),
            Clock& clock = system_clock(), std::FILE* out = stderr);
   ~Progress() { finish(); }
@@ -32,7 +32,9 @@ class Progress {
   void finish();
 
  private:
-  void draw(bool last);
+  enum class Moment { kBetween, kEnd };
+  void draw(Moment moment);
+  [[nodiscard]] std::string position() const;
 
   std::string what_;
   std::string unit_;

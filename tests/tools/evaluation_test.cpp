@@ -1,0 +1,130 @@
+#include "tools/evaluation.hpp"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "tests/support/persistence_model.hpp"
+#include "tests/tools/temp_folder.hpp"
+#include "tools/pipeline_run.hpp"
+
+namespace anomalyd::tools {
+namespace {
+
+using ::anomalyd::testing::PersistenceFactory;
+using ::anomalyd::testing::TempFolder;
+using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsNan;
+using ::testing::Not;
+
+constexpr std::size_t kTrainEnd = 400;
+
+/// A noisy wave of 600 rows with a jump at row 500.
+SeriesRows wave() {
+  SeriesRows rows;
+  rows.channels = {{"x", ""}, {"y", ""}};
+  std::mt19937_64 random{5};
+  std::normal_distribution<double> noise{0, 0.1};
+  for (int i = 0; i < 600; ++i) {
+    rows.t.push_back(1'700'000'000 + 60 * i);
+    rows.times.push_back(EventTime{seconds{rows.t.back()}});
+    rows.values.push_back(std::sin(i * 0.1) + noise(random) + (i == 500 ? 20 : 0));
+    rows.values.push_back(std::cos(i * 0.1) + noise(random));
+  }
+  return rows;
+}
+
+ScoredRows scored(const SeriesRows& rows, const EvaluationOptions& options) {
+  PersistenceFactory factory;
+  auto result = score_series(rows, "g/a", kTrainEnd, options, factory, [](std::size_t) {});
+  EXPECT_TRUE(result) << result.error().message;
+  return result ? *std::move(result) : ScoredRows{};
+}
+
+std::vector<double> part(const std::vector<double>& values, std::size_t begin, std::size_t end) {
+  return {values.begin() + static_cast<std::ptrdiff_t>(begin),
+          values.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+TEST(ScoreSeries, JudgesEveryRowBehindTheTrainingRows) {
+  const auto rows = scored(wave(), {});
+  EXPECT_THAT(part(rows.scores, 0, kTrainEnd), Each(IsNan()));
+  EXPECT_THAT(part(rows.scores, kTrainEnd, 600), Each(Not(IsNan())));
+  EXPECT_GT(rows.scores[500], 3 * rows.scores[499]) << "the jump";
+  EXPECT_LT(rows.p_values[500], 1e-3);
+}
+
+TEST(ScoreSeries, GivesTheSameScoresWhateverTheBlocks) {
+  const auto whole = scored(wave(), {.block_rows = 4096});
+  const auto single = scored(wave(), {.block_rows = 1});
+  EXPECT_EQ(part(whole.scores, kTrainEnd, 600), part(single.scores, kTrainEnd, 600));
+  EXPECT_EQ(whole.alerts, single.alerts);
+}
+
+TEST(ScoreSeries, IsCausal) {
+  const auto whole = scored(wave(), {});
+  SeriesRows cut = wave();
+  cut.t.resize(550);
+  cut.times.resize(550);
+  cut.values.resize(550 * 2);
+  const auto first = scored(cut, {});
+  EXPECT_EQ(part(first.scores, kTrainEnd, 550), part(whole.scores, kTrainEnd, 550));
+}
+
+TEST(ScoreSeries, CountsTrainingRowsWithoutDoubledOnes) {
+  SeriesRows rows = wave();
+  rows.times[100] = rows.times[99];  // dropped, so one row less to learn from
+  rows.t[100] = rows.t[99];
+  const auto result = scored(rows, {});
+  EXPECT_TRUE(std::isnan(result.scores[kTrainEnd - 1]));
+  EXPECT_FALSE(std::isnan(result.scores[kTrainEnd])) << "no test row was learned from";
+}
+
+TEST(WriteScores, WritesALineForEachScore) {
+  TempFolder folder;
+  const SeriesRows rows = wave();
+  ASSERT_TRUE(write_scores(folder.path() / "g" / "a.csv", rows, scored(rows, {})));
+  std::ifstream file{folder.path() / "g" / "a.csv"};
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_THAT(text.str(), HasSubstr("t,score,alert,pvalue\n1700024000,"));
+  EXPECT_EQ(std::ranges::count(text.str(), '\n'), 201);
+}
+
+TEST(PipelineRun, TakesUpAModelThatWasSaved) {
+  TempFolder folder;
+  const SeriesRows rows = wave();
+  PersistenceFactory factory;
+  pipeline::PipelineOptions options;
+  options.training.rows = kTrainEnd;
+  PipelineRun::Events events;
+  events.learned = [&](const pipeline::Learned& learned) {
+    const CheckpointExtras extras{"{}", learned.group->calibration()};
+    ASSERT_TRUE(factory.save(*learned.scorer, extras, folder.path() / "m.ckpt"));
+  };
+  PipelineRun run{options, factory, std::move(events)};
+  SampleBlock block{{"t", 0}, std::make_shared<const Schema>(Schema{rows.channels})};
+  for (std::size_t i = 0; i < kTrainEnd; ++i) block.append("g/a", rows.times[i], 0, rows.row(i));
+  ASSERT_TRUE(run.ingest(block));
+
+  const auto live = scored(rows, {});
+  const auto resumed = scored(rows, {.checkpoint = folder.path() / "m.ckpt"});
+  EXPECT_EQ(part(resumed.scores, kTrainEnd, 600), part(live.scores, kTrainEnd, 600));
+  EXPECT_EQ(factory.trained, 1);
+}
+
+TEST(PipelineRun, SaysWhichModelCannotBeLoaded) {
+  PersistenceFactory factory;
+  PipelineRun run{{}, factory, {}};
+  EXPECT_THAT(run.load("/nonexistent.ckpt").error().message,
+              HasSubstr("loading the model /nonexistent.ckpt"));
+}
+
+}  // namespace
+}  // namespace anomalyd::tools
