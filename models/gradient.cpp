@@ -20,6 +20,7 @@ namespace anomalyd::models {
 namespace {
 
 constexpr std::int64_t kValidationWindows = 2048;
+constexpr std::int64_t kMinStepsPerEpoch = 32;
 constexpr double kTrimmedShare = 0.95;
 constexpr double kClip = 5;
 
@@ -123,7 +124,10 @@ class Batches {
     size_ = std::min(options.batch, longest_);
   }
 
-  std::int64_t steps_per_epoch() const { return (longest_ + size_ - 1) / size_; }
+  // A pass over the windows, or several where they are few.
+  std::int64_t steps_per_epoch() const {
+    return std::max(kMinStepsPerEpoch, (longest_ + size_ - 1) / size_);
+  }
 
   void shuffle() {
     for (std::size_t slot = 0; slot < fit_.size(); ++slot) {

@@ -40,7 +40,7 @@ class TorchModelFactory final : public ModelFactory {
     std::size_t latent = 16;           ///< Width of the code, 1..1024; 8 at most for 1 channel.
     std::size_t epochs = 40;           ///< At most, 1..10000.
     std::size_t patience = 6;          ///< Epochs without improvement, 1..1000.
-    std::size_t batch = 512;           ///< Windows per step and slot, 16..65536.
+    std::size_t batch = 256;           ///< Windows per step and slot, 16..65536.
     std::size_t max_windows = 20'000;  ///< Windows to learn from per slot, 64..10^6.
     double learning_rate = 1e-3;       ///< Of Adam, 1e-6..0.1.
     std::uint64_t seed = 1;            ///< Same seed and rows, same weights (on a CPU).
