@@ -3,6 +3,7 @@
 
 #include <future>
 #include <set>
+#include <thread>
 
 #include "connectors/kafka/kafka_admin.hpp"
 #include "connectors/kafka/kafka_reader.hpp"
@@ -101,6 +102,23 @@ TEST_F(KafkaBrokerTest, KnowsWhereEachPartitionBeginsAndEnds) {
   ASSERT_THAT(ranges, SizeIs(2));
   EXPECT_EQ(ranges[0].begin, 0);
   EXPECT_EQ(ranges[0].end + ranges[1].end, 10);
+}
+
+TEST_F(KafkaBrokerTest, SourceMayBeClosedWhileRecordsKeepComing) {
+  const std::string topic = make_topic(4);
+  produce_numbers(*producer_, topic, 0, 100);
+  std::jthread stream{[&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      (void)producer_->send({.topic = topic, .key = {}, .value = "on and on"});
+    }
+  }};
+  for (int i = 0; i < 3; ++i) {
+    auto source = subscribe({topic});
+    Listener listener;
+    ASSERT_TRUE(poll_until(*source, listener, [&] { return listener.records.size() > 1'000; }));
+    source->close(listener);
+    EXPECT_THAT(listener.revoked, SizeIs(4));
+  }
 }
 
 TEST_F(KafkaBrokerTest, SourceGivesRecordsAsTheyWereSent) {
