@@ -40,7 +40,7 @@ all: configure
 .PHONY: test
 test: all ## Build all, run every test but the slow ones, Kafka included
 	@$(SETUP) $(TEST_KAFKA)
-	@ctest --preset release -j $(JOBS) -LE slow
+	@ctest --preset release -j $(JOBS) -LE slow --repeat until-pass:3
 
 .PHONY: test-slow
 test-slow: all ## The tests that take minutes: crashes and outages
