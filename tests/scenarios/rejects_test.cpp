@@ -125,11 +125,11 @@ http: {{listen: "127.0.0.1:0"}}
   };
   /// By the key of the record.
   std::map<std::string, DeadLetter> dead_letters() {
-    const auto reader = KafkaReader::open({.kafka = {.brokers = brokers_},
-                                           .topics = {topic_ + "-dead"},
-                                           .headers = {"reason", "detail", "topic", "partition",
-                                                       "offset"}})
-                            .value();
+    const auto reader =
+        KafkaReader::open({.kafka = {.brokers = brokers_},
+                           .topics = {topic_ + "-dead"},
+                           .headers = {"reason", "detail", "topic", "partition", "offset"}})
+            .value();
     std::map<std::string, DeadLetter> letters;
     for (int i = 0; i < 300 && !reader->at_end(); ++i) {
       (void)reader->poll(100ms, [&](std::span<const Record> records) {
