@@ -228,6 +228,21 @@ TEST(Load, DoesNotCompareWithAnOptionThatIsItselfWrong) {
             "4:18: window.length: 'x' cannot be read as a whole number; expected 8..1024 rows");
 }
 
+TEST(Load, AsksThePartsThemselvesOnceTheirOptionsAreInOrder) {
+  Context context = testing::FakeSurroundings{}.context();
+  context.checks.push_back({{"model"}, [](const Options& options) -> std::optional<std::string> {
+                              return "no device '" + options.model.device + "'";
+                            }});
+  const auto problems_of = [&](const std::string& model) {
+    return load(std::string{kMinimal} + model, "a.yaml", context).problems;
+  };
+  EXPECT_THAT(problems_of("model: {device: cuda:9}"),
+              ElementsAre(AllOf(Field(&Problem::line, 4), Field(&Problem::path, "model"),
+                                Field(&Problem::what, "no device 'cuda:9'"))));
+  EXPECT_THAT(problems_of("model: {device: cuda:9, scope: none}"),
+              ElementsAre(Field(&Problem::path, "model.scope")));
+}
+
 TEST(Load, SaysWhatIsWrongWithABudget) {
   const Loaded loaded = load(
       "kafka: {brokers: [a]}\ninput: {topics: [t]}\n"
