@@ -26,7 +26,7 @@ struct Arguments {
   std::string out = "build/evaluation";
   std::string only;
   std::string json;
-  std::string checkpoint;
+  std::vector<std::string> checkpoints;
   std::string budget = "1 per series per 1000 rows";  // series of unknown time scale: count rows
   std::size_t jobs = 1;
   std::size_t block_rows = 4096;
@@ -105,14 +105,15 @@ Result<SeriesFigures> Evaluation::evaluate(const Dataset::Entry& entry, ModelFac
   const auto series = dataset_.read(entry);
   if (!series) return Failure{series.error()};
   std::size_t told = 0;
-  const auto scored = score_series(*series, entry.id(), entry.train_end,
-                                   {.pipeline = options_.pipeline,
-                                    .checkpoint = arguments_.checkpoint,
-                                    .block_rows = arguments_.block_rows},
-                                   factory, [&](std::size_t rows) {
-                                     rows_done_ += rows - told;
-                                     told = rows;
-                                   });
+  const auto scored =
+      score_series(*series, entry.id(), entry.train_end,
+                   {.pipeline = options_.pipeline,
+                    .checkpoints = {arguments_.checkpoints.begin(), arguments_.checkpoints.end()},
+                    .block_rows = arguments_.block_rows},
+                   factory, [&](std::size_t rows) {
+                     rows_done_ += rows - told;
+                     told = rows;
+                   });
   if (!scored) return Failure{scored.error()};
   const auto path = std::filesystem::path{arguments_.out} / entry.group / (entry.entity + ".csv");
   if (auto written = write_scores(path, *series, *scored); !written) {
@@ -185,7 +186,7 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--json", arguments->json, "Write all figures to this file");
-  command->add_option("--checkpoint", arguments->checkpoint, "Judge with this model, learn none")
+  command->add_option("--checkpoint", arguments->checkpoints, "Judge with these, learn none")
       ->check(CLI::ExistingFile);
   command->add_option("--budget", arguments->budget, "In place of alerts.budget")
       ->capture_default_str();

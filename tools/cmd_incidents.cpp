@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
 #include <memory>
 
 #include "connectors/codec/alert_encoder.hpp"
@@ -29,6 +31,7 @@ struct Arguments {
   bool follow = false;
   bool as_json = false;
   bool details = false;
+  std::size_t worst = 0;
 };
 
 /// The alert topic, brokers and starting point that the arguments ask for.
@@ -82,9 +85,15 @@ class Screen {
   }
 
   void show_table() const {
+    std::vector<Alert> incidents = book_.incidents();
+    const std::size_t total = incidents.size();
+    if (arguments_.worst > 0) {
+      std::ranges::stable_sort(incidents, std::greater<>{}, &Alert::severity);
+      incidents.resize(std::min(total, arguments_.worst));
+    }
     fmt::print("{}\n", incident_header());
-    for (const Alert& incident : book_.incidents()) show(incident);
-    fmt::print("{} incidents", book_.incidents().size());
+    for (const Alert& incident : incidents) show(incident);
+    fmt::print("{} incidents", total);
     if (num_foreign_ > 0) fmt::print("; {} records of the topic are no alerts", num_foreign_);
     fmt::print("\n");
   }
@@ -155,6 +164,7 @@ void add_incidents(CLI::App& app, Command& chosen) {
                     "Show each message as it comes, until stopped");
   command->add_flag("--json", arguments->as_json, "The records as they are, one per line");
   command->add_flag("--details", arguments->details, "Explain every incident");
+  command->add_option("--worst", arguments->worst, "Only this many, the most severe first");
   command->add_option("--truth", arguments->truth,
                       "Compare with the known faults that `produce --truth` wrote");
   command

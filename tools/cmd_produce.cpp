@@ -277,7 +277,7 @@ void add_data(CLI::App& produce, Command& chosen) {
 
 void add_csv(CLI::App& produce, Command& chosen) {
   struct CsvArguments {
-    std::vector<std::filesystem::path> files;
+    std::vector<std::string> files;
     CsvColumns columns;
   };
   const auto arguments = std::make_shared<ProduceArguments>();
@@ -290,7 +290,9 @@ void add_csv(CLI::App& produce, Command& chosen) {
   kind->add_option("--series", csv->columns.series,
                    "Column with the series; by default a file is one series");
   kind->callback([&chosen, arguments, csv] {
-    chosen = [arguments, csv] { return run(csv_rows(csv->files, csv->columns), *arguments); };
+    chosen = [arguments, csv] {
+      return run(csv_rows({csv->files.begin(), csv->files.end()}, csv->columns), *arguments);
+    };
   });
 }
 

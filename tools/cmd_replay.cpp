@@ -149,9 +149,10 @@ void add_replay(CLI::App& app, Command& chosen) {
       "  anomalyctl replay --data DIR --only smd --checkpoint smd.ckpt --json");
   arguments->detection.add_to(*command);
   arguments->feed.add_to(*command);
-  command->add_option("--checkpoint", arguments->checkpoints, "Judge with this model; repeatable")
-      ->check(CLI::ExistingFile)
-      ->allow_extra_args(false);
+  command
+      ->add_option("--checkpoint", arguments->checkpoints,
+                   "Judge with these, learn what else there is")
+      ->check(CLI::ExistingFile);
   command->add_option("--scores", arguments->scores, "Write every score to this CSV file");
   command->add_option("--truth", arguments->truth,
                       "Compare with the known faults that `produce --truth` wrote");

@@ -50,8 +50,8 @@ Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
     scored.alerts[newest] = verdict.alert ? 1 : 0;
   };
   PipelineRun run{pipeline, factory, std::move(events)};
-  if (!options.checkpoint.empty()) {
-    if (auto loaded = run.load(options.checkpoint); !loaded) return Failure{loaded.error()};
+  for (const auto& checkpoint : options.checkpoints) {
+    if (auto loaded = run.load(checkpoint); !loaded) return Failure{loaded.error()};
   }
   const PartitionId partition{id, 0};
   const auto schema = std::make_shared<const Schema>(Schema{series.channels});

@@ -22,8 +22,8 @@ struct ScoredRows {
 
 struct EvaluationOptions {
   pipeline::PipelineOptions pipeline{};  ///< Training rows are those before `train_end`.
-  std::filesystem::path checkpoint{};    ///< Judge with this model instead of learning one.
-  std::size_t block_rows = 4096;       ///< 1..100000. Rows taken in, and scored, at once.
+  std::vector<std::filesystem::path> checkpoints{};  ///< Judge with these; none: learn.
+  std::size_t block_rows = 4096;  ///< 1..100000. Rows taken in, and scored, at once.
 };
 
 /// Streams a series in order through the production pipeline: learned from the rows before

@@ -33,18 +33,19 @@ FaultReport compare(const IncidentBook& book, const Truth& truth, std::chrono::m
   }
   for (const Alert& incident : book.incidents()) {
     const EventTime reported = book.reported(incident.id);
+    const EventTime last_seen = incident.end.value_or(incident.time);
     if (reported < truth.start) continue;
     ++report.num_incidents;
     bool known = false;
     for (FaultReport::Line& line : report.faults) {
       const Fault& fault = line.fault;
-      const bool belongs = incident.series == fault.series && reported >= fault.start &&
+      const bool belongs = incident.series == fault.series && last_seen >= fault.start &&
                            reported <= fault.end + slack;
       if (!belongs) continue;
       known = true;
       if (line.incident && book.reported(line.incident->id) <= reported) continue;
       line.incident = incident;
-      line.delay = reported - fault.start;
+      line.delay = std::max(reported - fault.start, std::chrono::microseconds{0});
       line.right_channel = blames(incident, fault);
     }
     if (!known) report.false_alerts.push_back(incident);

@@ -24,8 +24,8 @@ struct FaultReport {
   double incidents_per_week = 0;    ///< Per series, false or not: what a budget is about.
 };
 
-/// Matches incidents with faults. An incident belongs to a fault of its series if it was reported
-/// while the fault lasted or within `slack` after its end.
+/// Matches incidents with faults. An incident belongs to a fault of its series if it was going on
+/// while the fault lasted, or was reported within `slack` after its end.
 ///
 /// Data faults count as incidents: a stuck sensor is found by either. Anything reported before
 /// `truth.start` is left out.

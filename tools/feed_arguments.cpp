@@ -24,7 +24,7 @@ Result<std::unique_ptr<SampleFeed>> FeedArguments::open(const config::Options& o
     if (!rows) return Failure{rows.error()};
     return row_feed(*std::move(rows));
   }
-  if (!files.empty()) return file_feed(options, files);
+  if (!files.empty()) return file_feed(options, {files.begin(), files.end()});
   if (!options.input.topics.empty()) return topic_feed(options, range);
   return fail(ErrorKind::kInvalid,
               "no input; expected --config FILE with topics, --data FOLDER or files of records");

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,7 +15,7 @@ namespace anomalyd::tools {
 
 /// Where the samples of `train` and `replay` come from.
 struct FeedArguments {
-  std::vector<std::filesystem::path> files;
+  std::vector<std::string> files;
   std::string data;
   std::string only;
   TopicRange range;

@@ -87,8 +87,9 @@ std::string incident_details(const Alert& alert) {
   if (!alert.summary.empty()) text += "    " + alert.summary + "\n";
   constexpr std::size_t kShown = 3;
   for (std::size_t i = 0; i < std::min(kShown, alert.features.size()); ++i) {
-    text += fmt::format("    {:3.0f} %  {}\n", alert.features[i].share * 100,
-                        feature_text(alert.features[i]));
+    const Alert::Feature& feature = alert.features[i];
+    if (alert.summary.find(feature.name + " ") != std::string::npos) continue;  // said already
+    text += fmt::format("    {:3.0f} %  {}\n", feature.share * 100, feature_text(feature));
   }
   if (alert.type == AlertType::kAnomaly) {
     text += fmt::format(

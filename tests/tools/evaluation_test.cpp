@@ -114,7 +114,7 @@ TEST(PipelineRun, TakesUpAModelThatWasSaved) {
   ASSERT_TRUE(run.ingest(block));
 
   const auto live = scored(rows, {});
-  const auto resumed = scored(rows, {.checkpoint = folder.path() / "m.ckpt"});
+  const auto resumed = scored(rows, {.checkpoints = {folder.path() / "m.ckpt"}});
   EXPECT_EQ(part(resumed.scores, kTrainEnd, 600), part(live.scores, kTrainEnd, 600));
   EXPECT_EQ(factory.trained, 1);
 }

@@ -62,6 +62,14 @@ TEST(FaultReport, AllowsSlackBehindAFaultButNoneBefore) {
   EXPECT_FALSE(report_of({incident("1", "a", 301)}).faults[1].incident) << "another series";
 }
 
+TEST(FaultReport, CountsAnIncidentThatIsGoingOnAlready) {
+  Alert early = incident("1", "b", 290);
+  early.end = at(301);
+  const auto report = report_of({early});
+  EXPECT_TRUE(report.faults[1].incident);
+  EXPECT_EQ(report.faults[1].delay, minutes{0});
+}
+
 TEST(FaultReport, PrintsATableWithTotals) {
   const std::string table =
       report_table(report_of({incident("1", "a", 103, "disk")}), "1 per series per week");
