@@ -6,7 +6,7 @@
 namespace anomalyd::pipeline {
 namespace {
 
-constexpr std::uint32_t kCalibrationVersion = 1;
+constexpr std::uint32_t kCalibrationVersion = 2;
 constexpr std::size_t kRowsPerCall = 4096;  // windows scored at once while calibrating
 
 std::size_t rows_to_fit(std::size_t rows, double calibration_share) {
@@ -200,7 +200,6 @@ std::vector<std::byte> LearnedGroup::calibration() const {
   out.put(static_cast<std::uint64_t>(series.size()));
   for (const auto& [id, known] : series) {
     out.put_text(id);
-    out.put(known.learned_until.time_since_epoch().count());
     known.windower.save(out);
     known.track.save(out);
   }
@@ -222,10 +221,8 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
-    std::int64_t until = 0;
-    ok = in.get_text(id) && in.get(until) && known.windower.load(in) && known.track.load(in) &&
+    ok = in.get_text(id) && known.windower.load(in) && known.track.load(in) &&
          known.track.scaler.num_channels() == info.channels.size();
-    known.learned_until = EventTime{std::chrono::microseconds{until}};
     if (ok) group->series.emplace(std::move(id), std::move(known));
   }
   if (!ok || !in.at_end()) {
@@ -281,8 +278,8 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
     if (!residuals) return Failure{std::move(residuals.error())};
 
     LearnedGroup::Known known{track_behind(histories[i], scalers[i], group->info.context, options),
-                              histories[i].windower,
-                              EventTime{std::chrono::microseconds{histories[i].times.back()}}};
+                              histories[i].windower.as_of(
+                                  EventTime{std::chrono::microseconds{histories[i].times.back()}})};
     known.track.slot = slot;
     known.track.detector =
         Detector::calibrate(*residuals, members, channels.size(),

@@ -46,11 +46,10 @@ struct History {
 /// Immutable once built; shared by all partitions. The weights live with the Scorer.
 struct LearnedGroup {
   ModelInfo info;
-  /// A series that was learned from: how to go on behind its last row.
+  /// A series that was learned from: how to go on behind the last row it was learned from.
   struct Known {
     SeriesTrack track;
     Windower windower;
-    EventTime learned_until;  ///< Time of the last row it was learned from.
   };
   std::unordered_map<std::string, Known> series;
   /// The detector a new series of the group starts with, on its own scaler and the pooled weights.

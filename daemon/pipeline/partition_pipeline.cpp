@@ -21,6 +21,7 @@ PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) no
   samples += other.samples;
   late += other.late;
   duplicates += other.duplicates;
+  learned += other.learned;
   rows += other.rows;
   windows_judged += other.windows_judged;
   rows_filling += other.rows_filling;
@@ -52,6 +53,10 @@ void PartitionPipeline::ingest(const SampleBlock& block) {
     Series& series = series_[at];
     const auto outcome = series.windower.add(
         sample, options_.window, [&](const Windower::Row& row) { on_row(series, row); });
+    if (outcome != Windower::Outcome::kKept && stands_where_learned(series)) {
+      ++counters_.learned;
+      continue;
+    }
     if (outcome == Windower::Outcome::kDuplicate) ++counters_.duplicates;
     if (outcome == Windower::Outcome::kLate) {
       ++counters_.late;
@@ -115,6 +120,15 @@ void PartitionPipeline::start_if_known(Series& series) {
   }
 }
 
+/// True until the first row behind those that the series was learned from: what is older is not
+/// late, it is read again, after a loss of the state, say.
+bool PartitionPipeline::stands_where_learned(const Series& series) const {
+  if (series.group == nullptr) return false;
+  const auto known = series.group->learned->series.find(series.id);
+  return known != series.group->learned->series.end() &&
+         known->second.windower.last_time() == series.windower.last_time();
+}
+
 /// Options are not part of what was learned: alpha follows the budget and the period as they are.
 void PartitionPipeline::configure(Series& series) {
   const std::size_t fleet = std::max(index_.size(), series.group->learned->series.size());
@@ -169,7 +183,7 @@ void PartitionPipeline::start(Series& series, Group& group) {
   if (known != group.learned->series.end()) {
     series.track = known->second.track;
     // The rows behind the last one that was learned from are still to be judged.
-    const auto last = known->second.learned_until.time_since_epoch().count();
+    const auto last = known->second.windower.last_time().time_since_epoch().count();
     learned_rows = static_cast<std::size_t>(
         std::upper_bound(history->times.begin(), history->times.end(), last) -
         history->times.begin());

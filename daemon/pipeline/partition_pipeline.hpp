@@ -40,6 +40,7 @@ struct PipelineCounters {
   std::uint64_t samples = 0;
   std::uint64_t late = 0;
   std::uint64_t duplicates = 0;
+  std::uint64_t learned = 0;  ///< Read again although the model was learned from them.
   std::uint64_t rows = 0;
   std::uint64_t windows_judged = 0;
   std::uint64_t rows_filling = 0;   ///< Not judged: the window was not full.
@@ -143,6 +144,7 @@ class PartitionPipeline {
   void configure(Series& series);
   void on_row(Series& series, const Windower::Row& row);
   void start_if_known(Series& series);
+  [[nodiscard]] bool stands_where_learned(const Series& series) const;
   void start(Series& series, Group& group);
   void watch_unknown_channels(Series& series, const Windower::Row& row);
   void evict(Series& series);

@@ -55,6 +55,13 @@ void Windower::flush(const Options& options, const RowFn& release) {
   release_due(options, release, true);
 }
 
+Windower Windower::as_of(EventTime time) const {
+  Windower then = *this;
+  then.last_time_ = then.newest_ = time;
+  then.waiting_.clear();
+  return then;
+}
+
 void Windower::release_due(const Options& options, const RowFn& release, bool all) {
   while (!waiting_.empty()) {
     Waiting& row = waiting_.front();

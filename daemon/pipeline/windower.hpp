@@ -56,6 +56,9 @@ class Windower {
   /// Releases what still waits: the input has ended.
   void flush(const Options& options, const RowFn& release);
 
+  /// A copy as it stood behind its row at `time`: what came later can be taken in again.
+  [[nodiscard]] Windower as_of(EventTime time) const;
+
   /// Time between rows; zero until it is known.
   [[nodiscard]] std::chrono::microseconds period() const noexcept { return period_; }
   /// Of the last row released; the epoch before the first.

@@ -71,6 +71,8 @@ void add_judging(Families& out, const ServiceStatus& status) {
               static_cast<double>(sums.late));
   out.counter("anomalyd_samples_duplicate_total", "Samples whose place was taken.",
               static_cast<double>(sums.duplicates));
+  out.counter("anomalyd_samples_learned_total", "Samples read again that the model knows already.",
+              static_cast<double>(sums.learned));
   out.counter("anomalyd_windows_judged_total", "Windows that got a verdict.",
               static_cast<double>(sums.windows_judged));
   out.counter("anomalyd_windows_not_judged_total", "Windows without a verdict, by reason.",

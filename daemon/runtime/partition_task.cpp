@@ -11,7 +11,7 @@ namespace anomalyd::runtime {
 namespace asio = boost::asio;
 
 PartitionTask::PartitionTask(asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
-                             Offset begin, const Outside& outside)
+                             std::optional<Offset> begin, const Outside& outside)
     : strand_{asio::make_strand(std::move(pool))},
       outside_{outside},
       pipeline_{std::move(pipeline)},
@@ -30,7 +30,7 @@ void PartitionTask::install(std::shared_ptr<const pipeline::LearnedGroup> group)
   asio::post(strand_, [self = shared_from_this(), group = std::move(group)] {
     // Catching up belongs to no block of the input; a mark of its own keeps the offset in place.
     self->pipeline_.install(group);
-    const Offset end = self->blocks_.empty() ? self->finished_ : self->blocks_.back().end;
+    const auto end = self->blocks_.empty() ? self->finished_ : self->blocks_.back().end;
     self->blocks_.push_back({end, 0, 0, self->outside_.clock.monotonic()});
     self->score_requests(self->first_block_ + self->blocks_.size() - 1);
   });
@@ -140,9 +140,11 @@ void PartitionTask::finish_blocks() {
 void PartitionTask::advance() {
   finish_blocks();
   if (snapshot_wanted_ && blocks_.empty() && !pending_) {
-    StateWriter out;
-    pipeline_.save(out);
-    pending_ = {{finished_, std::move(out).take()}, alerts_sent_};
+    if (finished_) {
+      StateWriter out;
+      pipeline_.save(out);
+      pending_ = {{*finished_, std::move(out).take()}, alerts_sent_};
+    }
     snapshot_wanted_ = false;
     auto held = std::exchange(held_, {});
     for (auto& [block, arrived] : held) on_block(std::move(block), arrived);
@@ -168,7 +170,7 @@ void PartitionTask::write_snapshot() {
 
 PartitionTask::Status PartitionTask::status() const {
   return {pipeline_.partition(),  pipeline_.counters(),  pipeline_.readiness(),
-          pipeline_.num_series(), pipeline_.watermark(), finished_,
+          pipeline_.num_series(), pipeline_.watermark(), finished_.value_or(0),
           finished_at_,           alerts_sent_,          alerts_acked_};
 }
 

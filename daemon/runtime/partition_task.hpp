@@ -49,14 +49,15 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     pipeline::Readiness readiness;
     std::size_t num_series = 0;
     EventTime watermark{};
-    Offset finished = 0;
+    Offset finished = 0;          ///< Everything below it; 0 before the first record.
     MonotonicTime finished_at{};  ///< When the last block was finished.
     std::uint64_t alerts_sent = 0;
     std::uint64_t alerts_acked = 0;
   };
 
+  /// `begin`: where a snapshot says to go on; nullopt leaves that to the offsets of the group.
   PartitionTask(boost::asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
-                Offset begin, const Outside& outside);
+                std::optional<Offset> begin, const Outside& outside);
 
   /// Hands over samples. Any thread, in offset order, until retire().
   void submit(SampleBlock block);
@@ -73,7 +74,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
 
  private:
   struct BlockMark {
-    Offset end;
+    std::optional<Offset> end;
     std::size_t bytes;
     std::size_t open_requests;
     MonotonicTime arrived;
@@ -98,7 +99,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   std::deque<BlockMark> blocks_;     // taken in, not finished; oldest first
   std::uint64_t first_block_ = 0;    // number of blocks_.front()
   std::deque<std::pair<SampleBlock, MonotonicTime>> held_;  // wait for a snapshot
-  Offset finished_;
+  std::optional<Offset> finished_;  // nullopt: nothing was read, so there is nothing to commit
   MonotonicTime finished_at_{};
   bool snapshot_wanted_ = false;
   struct PendingSnapshot {
@@ -106,7 +107,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     std::uint64_t alerts;  // to be acknowledged before it may be written
   };
   std::optional<PendingSnapshot> pending_;
-  Offset snapshot_at_;
+  std::optional<Offset> snapshot_at_;
   std::uint64_t alerts_sent_ = 0;
   std::uint64_t alerts_acked_ = 0;
   std::function<void()> retired_;

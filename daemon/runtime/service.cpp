@@ -203,7 +203,7 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
                  alert.series, alert.severity, alert.summary);
   };
   auto task = std::make_shared<PartitionTask>(pool_.get_executor(), std::move(pipeline),
-                                              begin.value_or(0), outside);
+                                              begin, outside);
   tasks_[partition] = task;
   return {std::move(task), begin};
 }

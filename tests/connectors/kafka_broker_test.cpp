@@ -53,7 +53,9 @@ class KafkaBrokerTest : public ::testing::Test {
   std::vector<Kept> read_all(const KafkaReader::Options& wanted) const {
     auto chosen = wanted;
     chosen.kafka.brokers = brokers_;
-    auto reader = KafkaReader::open(std::move(chosen)).value();
+    auto opened = KafkaReader::open(std::move(chosen));
+    if (!opened) throw std::runtime_error{opened.error().message};
+    const auto reader = std::move(*opened);
     std::vector<Kept> records;
     for (int i = 0; i < 300 && !reader->at_end(); ++i) {
       const auto ok = reader->poll(100ms, [&](std::span<const Record> batch) {

@@ -117,6 +117,28 @@ TEST_F(ServiceTest, FindsTheSameIncidentsWhenItIsRestartedOnTheWay) {
   EXPECT_EQ(incident_ids(), expected);
 }
 
+TEST_F(ServiceTest, LeavesTheOffsetOfItsGroupAloneWhereItHasReadNothing) {
+  MemoryTopic topic = topic_with_faults(1100);
+  ASSERT_EQ(make(topic)->run(), 0);
+  ASSERT_EQ(topic.committed[0], 2200);
+  std::filesystem::remove_all(folder_.path() / "partitions");
+  ASSERT_EQ(make(topic)->run(), 0) << "a new host, say, takes the partitions over";
+  EXPECT_EQ(topic.committed[0], 2200);
+}
+
+TEST_F(ServiceTest, FindsTheSameIncidentsWithNothingButTheModelLeft) {
+  MemoryTopic topic = topic_with_faults(2000);
+  ASSERT_EQ(make(topic)->run(), 0);
+  const std::vector<Alert> expected = log_.copy();
+  const std::set<std::string> ids = incident_ids();
+  log_.alerts.clear();
+  topic.committed.clear();
+  std::filesystem::remove_all(folder_.path() / "partitions");
+  ASSERT_EQ(make(topic)->run(), 0);
+  EXPECT_EQ(incident_ids(), ids);
+  EXPECT_EQ(log_.copy().size(), expected.size()) << "rows that were learned from are no fault";
+}
+
 TEST_F(ServiceTest, CommitsNothingBeforeItsAlertsAreAcknowledged) {
   MemoryTopic topic = topic_with_faults(kTrainingRows + 10);
   ASSERT_EQ(make(topic)->run(), 0) << "a first run learns";
