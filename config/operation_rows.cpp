@@ -53,7 +53,7 @@ void add_operation_rows(Schema& schema) {
   schema.option("runtime.queue_bytes", FIELD(service.poll.queue_bytes))
       .bytes()
       .range(std::size_t{1} << 20, std::size_t{16} << 30)
-      .help("Unfinished samples of one partition; with more it is paused.");
+      .help("Unfinished samples of all partitions; one with more than its part is paused.");
   schema.option("runtime.poll_timeout", FIELD(service.poll.poll_timeout))
       .range(1ms, 1s)
       .help("Latency that an idle poll of the brokers adds.");

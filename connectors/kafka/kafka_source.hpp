@@ -34,7 +34,7 @@ class KafkaSource final : public Source {
     std::vector<std::string> topics{};  ///< Names, or regular expressions that begin with ^.
     std::string group = "anomalyd";     ///< Instances of one group share the partitions.
     Start start = Start::kEarliest;
-    std::size_t queue_kbytes = 131'072;  ///< 1024..2097151 KiB fetched ahead.
+    std::size_t queue_kbytes = 32'768;   ///< 1024..2097151 KiB fetched ahead.
     std::size_t max_records = 2'000;     ///< 1..100000 handed over at once.
     std::vector<std::string> headers{};  ///< Names of the headers that records shall carry.
     std::chrono::milliseconds close_timeout{10'000};  ///< 100..600000 ms to leave the group.

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace anomalyd {
@@ -16,18 +18,22 @@ namespace anomalyd {
 /// `bool load(StateReader&)`, in the same order. Nothing is rounded, so a restart goes on exactly.
 class StateWriter {
  public:
+  using Sink = std::function<void(std::span<const std::byte>)>;
+
+  /// Collects all bytes.
+  StateWriter() = default;
+  /// Hands them on in pieces of about a megabyte, so that a large state needs no copy in memory.
+  explicit StateWriter(Sink sink) : sink_{std::move(sink)} {}
+
   template <typename T>
-    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
-  void put(const T& value) {
+  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>) void put(const T& value) {
     const auto* bytes = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), bytes, bytes + sizeof value);
+    append({bytes, sizeof value});
   }
   template <typename T>
-    requires(std::is_trivially_copyable_v<T>)
-  void put_all(std::span<const T> values) {
+  requires(std::is_trivially_copyable_v<T>) void put_all(std::span<const T> values) {
     put(static_cast<std::uint64_t>(values.size()));
-    const auto bytes = std::as_bytes(values);
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    append(std::as_bytes(values));
   }
   template <typename T>
   void put_all(const std::vector<T>& values) {
@@ -35,11 +41,25 @@ class StateWriter {
   }
   void put_text(const std::string& text) { put_all(std::span<const char>{text}); }
 
+  /// Hands on what is left; only with a sink.
+  void flush() {
+    sink_(bytes_);
+    bytes_.clear();
+  }
+
   [[nodiscard]] const std::vector<std::byte>& bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::vector<std::byte> take() && { return std::move(bytes_); }
 
  private:
+  static constexpr std::size_t kPiece = 1 << 20;
+
+  void append(std::span<const std::byte> bytes) {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    if (sink_ && bytes_.size() >= kPiece) flush();
+  }
+
   std::vector<std::byte> bytes_;
+  Sink sink_;
 };
 
 /// Reads what a StateWriter wrote. The bytes may be damaged or hostile: no read goes past their
@@ -49,16 +69,15 @@ class StateReader {
   explicit StateReader(std::span<const std::byte> bytes) : bytes_{bytes} {}
 
   template <typename T>
-    requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
-  [[nodiscard]] bool get(T& value) {
+  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
+      [[nodiscard]] bool get(T& value) {
     if (!ok_ || bytes_.size() < sizeof value) return ok_ = false;
     std::memcpy(&value, bytes_.data(), sizeof value);
     bytes_ = bytes_.subspan(sizeof value);
     return true;
   }
   template <typename T>
-    requires(std::is_trivially_copyable_v<T>)
-  [[nodiscard]] bool get_all(std::vector<T>& values) {
+  requires(std::is_trivially_copyable_v<T>) [[nodiscard]] bool get_all(std::vector<T>& values) {
     std::uint64_t size = 0;
     if (!get(size)) return false;
     if (size > bytes_.size() / sizeof(T)) return ok_ = false;

@@ -12,10 +12,18 @@ namespace {
 /// Rows of catch-up that go into one request, so that a long wait does not make a huge batch.
 constexpr std::size_t kRowsPerRequest = 8192;
 
+constexpr std::size_t kFreshRowsToKeep = 4;
+
 /// Which channels a series has is known after so many rows, and settled after `training.rows`.
 constexpr std::size_t kRowsToKnowChannels = 32;
 
 }  // namespace
+
+std::size_t ScoreRequest::byte_size() const noexcept {
+  return std::as_bytes(std::span{batch.rows}).size() +
+         std::as_bytes(std::span{batch.windows}).size() + std::as_bytes(std::span{rows}).size() +
+         std::as_bytes(std::span{raw}).size();
+}
 
 PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) noexcept {
   samples += other.samples;
@@ -245,15 +253,25 @@ void PartitionPipeline::flush_touched() {
     series.track.flush_into(request.batch, series.judged, learned.info.context);
     request.rows.insert(request.rows.end(), series.fresh.begin(), series.fresh.end());
     request.raw.insert(request.raw.end(), series.fresh_raw.begin(), series.fresh_raw.end());
-    series.judged.clear();
-    series.fresh.clear();
-    series.fresh_raw.clear();
+    series.forget_fresh();
     if (request.rows.size() < kRowsPerRequest) continue;
     requests_.push_back(std::move(request));
     open.erase(series.group);
   }
   touched_.clear();
   for (auto& [group, request] : open) requests_.push_back(std::move(request));
+}
+
+void PartitionPipeline::Series::forget_fresh() {
+  // A series that has caught up needs little room again; a fleet has many of them.
+  if (fresh.capacity() > kFreshRowsToKeep) {
+    judged = {};
+    fresh = {};
+    fresh_raw = {};
+  }
+  judged.clear();
+  fresh.clear();
+  fresh_raw.clear();
 }
 
 std::vector<ScoreRequest> PartitionPipeline::take_requests() {

@@ -30,9 +30,11 @@ struct ScoreRequest {
     Offset offset = 0;
   };
   std::shared_ptr<const LearnedGroup> group;
-  Batch batch;               ///< One window for every row that is judged, in the order of `rows`.
-  std::vector<Row> rows;     ///< Series by series, each in time order.
-  std::vector<double> raw;   ///< [rows x channels], as they came; NaN where missing.
+  Batch batch;              ///< One window for every row that is judged, in the order of `rows`.
+  std::vector<Row> rows;    ///< Series by series, each in time order.
+  std::vector<double> raw;  ///< [rows x channels], as they came; NaN where missing.
+
+  [[nodiscard]] std::size_t byte_size() const noexcept;
 };
 
 /// What a pipeline has done since it was made; plain sums, for metrics.
@@ -43,8 +45,8 @@ struct PipelineCounters {
   std::uint64_t learned = 0;  ///< Read again although the model was learned from them.
   std::uint64_t rows = 0;
   std::uint64_t windows_judged = 0;
-  std::uint64_t rows_filling = 0;   ///< Not judged: the window was not full.
-  std::uint64_t rows_missing = 0;   ///< Not judged: too much was missing.
+  std::uint64_t rows_filling = 0;  ///< Not judged: the window was not full.
+  std::uint64_t rows_missing = 0;  ///< Not judged: too much was missing.
   std::uint64_t anomalous_rows = 0;
   std::uint64_t incidents_opened = 0;
   std::uint64_t data_faults = 0;
@@ -60,7 +62,7 @@ struct Readiness {
   std::size_t waiting = 0;      ///< Enough rows; no model yet.
   std::size_t provisional = 0;  ///< Judged with the calibration of their group.
   std::size_t ready = 0;
-  double warming_share = 0;     ///< Mean progress of the warming ones, 0..1.
+  double warming_share = 0;      ///< Mean progress of the warming ones, 0..1.
   std::uint64_t suppressed = 0;  ///< Alerts that the governors held back to keep the budget.
 };
 
@@ -129,15 +131,17 @@ class PartitionPipeline {
   struct Series {
     std::string id;
     Windower windower;
-    std::unique_ptr<History> history;      // while there is no model
-    std::string group_key;                 // of its history so far; empty until it has some rows
-    Group* group = nullptr;                // once there is one
+    std::unique_ptr<History> history;  // while there is no model
+    std::string group_key;             // of its history so far; empty until it has some rows
+    Group* group = nullptr;            // once there is one
     SeriesTrack track;
     IncidentPolicy incidents;
     std::vector<std::uint32_t> judged;     // fresh rows of the track that get a window
     std::vector<ScoreRequest::Row> fresh;  // rows since the last flush
     std::vector<double> fresh_raw;         // their cells
     bool touched = false;                  // listed in touched_
+
+    void forget_fresh();
   };
 
   std::uint32_t find_or_add(std::string_view id);

@@ -4,6 +4,12 @@
 #include <cmath>
 
 namespace anomalyd::pipeline {
+namespace {
+
+constexpr std::size_t kFreshRows =
+    8;  // room for so many behind the history: a fleet is many windows
+
+}  // namespace
 
 NotJudged SeriesTrack::append(const Windower::Row& row, std::span<const double> raw,
                               const Windower::Options& options, std::size_t context) {
@@ -80,7 +86,10 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
   std::copy(window_.end() - static_cast<std::ptrdiff_t>(keep * channels), window_.end(),
             window_.begin());
   window_.resize(keep * channels);
-  if (window_.capacity() > 4 * context * channels) window_.shrink_to_fit();
+  if (const std::size_t room = (context + kFreshRows) * channels; window_.capacity() > room) {
+    window_.shrink_to_fit();
+    window_.reserve(room);
+  }
   num_fresh_ = 0;
 }
 

@@ -4,11 +4,15 @@
 #include <chrono>
 #include <utility>
 
-#include "daemon/core/state_codec.hpp"
-
 namespace anomalyd::runtime {
 
 namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t kBytesInFlight = 8 << 20;
+
+}  // namespace
 
 PartitionTask::PartitionTask(asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
                              std::optional<Offset> begin, const Outside& outside)
@@ -22,7 +26,8 @@ void PartitionTask::submit(SampleBlock block) {
   queued_bytes_ += block.byte_size();
   asio::post(strand_, [self = shared_from_this(), block = std::move(block),
                        arrived = outside_.clock.monotonic()]() mutable {
-    self->on_block(std::move(block), arrived);
+    self->waiting_.emplace_back(std::move(block), arrived);
+    self->advance();
   });
 }
 
@@ -33,6 +38,7 @@ void PartitionTask::install(std::shared_ptr<const pipeline::LearnedGroup> group)
     const auto end = self->blocks_.empty() ? self->finished_ : self->blocks_.back().end;
     self->blocks_.push_back({end, 0, 0, self->outside_.clock.monotonic()});
     self->score_requests(self->first_block_ + self->blocks_.size() - 1);
+    self->advance();
   });
 }
 
@@ -48,7 +54,6 @@ void PartitionTask::snapshot() {
 void PartitionTask::retire(std::function<void()> done) {
   asio::post(strand_, [self = shared_from_this(), done = std::move(done)]() mutable {
     self->retired_ = std::move(done);
-    self->snapshot_wanted_ = true;
     self->advance();
   });
 }
@@ -60,22 +65,13 @@ void PartitionTask::inspect(
   });
 }
 
-void PartitionTask::on_block(SampleBlock block, MonotonicTime arrived) {
-  if (snapshot_wanted_) {
-    held_.emplace_back(std::move(block), arrived);
-    return;
-  }
-  pipeline_.ingest(block);
-  blocks_.push_back({block.end(), block.byte_size(), 0, arrived});
-  score_requests(first_block_ + blocks_.size() - 1);
-}
-
 void PartitionTask::score_requests(std::uint64_t block) {
   auto requests = pipeline_.take_requests();
   BlockMark& mark = blocks_[block - first_block_];
   mark.open_requests += requests.size();
   send_alerts(mark.arrived);  // data faults need no score
   for (auto& request : requests) {
+    bytes_in_flight_ += request.byte_size();
     outside_.scoring.submit(
         std::move(request), [self = shared_from_this(), block](
                                 pipeline::ScoreRequest back, Result<Residuals> residuals) mutable {
@@ -85,7 +81,6 @@ void PartitionTask::score_requests(std::uint64_t block) {
           });
         });
   }
-  advance();
 }
 
 void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest request,
@@ -96,6 +91,7 @@ void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest reques
     outside_.on_fatal(std::move(residuals.error()).while_doing("scoring"));
     return;
   }
+  bytes_in_flight_ -= request.byte_size();
   pipeline_.judge(request, std::move(*residuals));
   --mark.open_requests;
   send_alerts(mark.arrived);
@@ -138,40 +134,65 @@ void PartitionTask::finish_blocks() {
 
 /// Everything that waits for something else to finish looks here whether its time has come.
 void PartitionTask::advance() {
-  finish_blocks();
-  if (snapshot_wanted_ && blocks_.empty() && !pending_) {
-    if (finished_) {
-      StateWriter out;
-      pipeline_.save(out);
-      pending_ = {{*finished_, std::move(out).take()}, alerts_sent_};
-    }
-    snapshot_wanted_ = false;
-    auto held = std::exchange(held_, {});
-    for (auto& [block, arrived] : held) on_block(std::move(block), arrived);
-  }
-  if (pending_ && alerts_acked_ >= pending_->alerts) write_snapshot();
-  if (retired_ && blocks_.empty() && held_.empty() && !pending_ && !snapshot_wanted_) {
-    std::exchange(retired_, nullptr)();
-  }
+  do {
+    finish_blocks();
+    if (retired_ && at_rest() && !last_snapshot_) last_snapshot_ = snapshot_wanted_ = true;
+    if (snapshot_wanted_ && blocks_.empty() && !pending_) take_snapshot();
+    if (pending_ && !pending_->publishing && alerts_acked_ >= pending_->alerts) publish_snapshot();
+  } while (take_in());
+  if (retired_ && last_snapshot_ && at_rest()) std::exchange(retired_, nullptr)();
 }
 
-void PartitionTask::write_snapshot() {
-  const PartitionId& partition = pipeline_.partition();
-  const SnapshotStore::Snapshot snapshot =
-      std::move(std::exchange(pending_, std::nullopt)->snapshot);
-  if (auto written = outside_.snapshots.write(partition, snapshot); !written) {
-    // Without the state on disk the offset stays; the next snapshot tries again.
-    outside_.on_trouble(std::move(written.error()).while_doing("writing the snapshot"));
-    return;
+bool PartitionTask::at_rest() const {
+  return waiting_.empty() && blocks_.empty() && !snapshot_wanted_ && !pending_;
+}
+
+/// Windows take ten times the room of the samples they come from, so they are made only as fast as
+/// they are judged; and none while a snapshot waits for those in flight.
+bool PartitionTask::take_in() {
+  if (waiting_.empty() || snapshot_wanted_ || bytes_in_flight_ >= kBytesInFlight) return false;
+  const auto [block, arrived] = std::move(waiting_.front());
+  waiting_.pop_front();
+  pipeline_.ingest(block);
+  blocks_.push_back({block.end(), block.byte_size(), 0, arrived});
+  score_requests(first_block_ + blocks_.size() - 1);
+  return true;
+}
+
+void PartitionTask::take_snapshot() {
+  if (finished_) {
+    pending_ = {outside_.snapshots.begin(pipeline_.partition(), *finished_), *finished_,
+                alerts_sent_};
+    pipeline_.save(pending_->draft->state());
   }
-  snapshot_at_ = snapshot.offset;
-  outside_.on_position({partition, snapshot.offset});
+  snapshot_wanted_ = false;
+}
+
+void PartitionTask::publish_snapshot() {
+  pending_->publishing = true;
+  asio::post(outside_.disk, [self = shared_from_this(), draft = pending_->draft] {
+    asio::post(self->strand_,
+               [self, published = draft->publish()] { self->on_published(published); });
+  });
+}
+
+void PartitionTask::on_published(const anomalyd::Status& published) {
+  const Offset offset = std::exchange(pending_, std::nullopt)->offset;
+  if (published) {
+    snapshot_at_ = offset;
+    outside_.on_position({pipeline_.partition(), offset});
+  } else {
+    // Without the state on disk the offset stays; the next snapshot tries again.
+    outside_.on_trouble(Error{published.error()}.while_doing("writing the snapshot"));
+  }
+  advance();
 }
 
 PartitionTask::Status PartitionTask::status() const {
   return {pipeline_.partition(),  pipeline_.counters(),  pipeline_.readiness(),
           pipeline_.num_series(), pipeline_.watermark(), finished_.value_or(0),
-          finished_at_,           alerts_sent_,          alerts_acked_};
+          finished_at_,           queued_bytes_,         alerts_sent_,
+          alerts_acked_};
 }
 
 }  // namespace anomalyd::runtime

@@ -23,15 +23,16 @@ namespace anomalyd::runtime {
 ///           Functions marked "any thread" only post to the strand or read an atomic.
 /// Lifetime  shared: every handler and every callback in flight holds a reference, so a task ends
 ///           after its last score and its last acknowledgement.
-/// Commits   a snapshot is taken when every verdict below an offset is final. It is written, and
-///           the offset handed to `on_position`, once every alert made below it is acknowledged.
-///           So a restart finds state and offset that belong together.
+/// Commits   a snapshot is drafted when every verdict below an offset is final. It is published,
+///           and the offset handed to `on_position`, once every alert made below it is
+///           acknowledged. So a restart finds state and offset that belong together.
 class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
  public:
   struct Outside {
     ScoringLoop& scoring;
     AlertSink& alerts;
     const SnapshotStore& snapshots;
+    boost::asio::any_io_executor disk;  ///< May wait for the disk, where the pool must not.
     Clock& clock;
     /// Everything below the position is finished and on disk. Runs on the strand.
     std::function<void(Position)> on_position;
@@ -49,8 +50,9 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     pipeline::Readiness readiness;
     std::size_t num_series = 0;
     EventTime watermark{};
-    Offset finished = 0;          ///< Everything below it; 0 before the first record.
-    MonotonicTime finished_at{};  ///< When the last block was finished.
+    Offset finished = 0;           ///< Everything below it; 0 before the first record.
+    MonotonicTime finished_at{};   ///< When the last block was finished.
+    std::size_t queued_bytes = 0;  ///< Of samples that are not finished.
     std::uint64_t alerts_sent = 0;
     std::uint64_t alerts_acked = 0;
   };
@@ -80,14 +82,17 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     MonotonicTime arrived;
   };
 
-  void on_block(SampleBlock block, MonotonicTime arrived);
+  [[nodiscard]] bool take_in();
+  [[nodiscard]] bool at_rest() const;
   void score_requests(std::uint64_t block);
   void on_scored(std::uint64_t block, pipeline::ScoreRequest request, Result<Residuals> residuals);
   void send_alerts(MonotonicTime arrived);
   void on_acked(const Alert& alert, MonotonicTime arrived, const anomalyd::Status& status);
   void finish_blocks();
   void advance();
-  void write_snapshot();
+  void take_snapshot();
+  void publish_snapshot();
+  void on_published(const anomalyd::Status& published);
   [[nodiscard]] Status status() const;
 
   boost::asio::strand<boost::asio::any_io_executor> strand_;
@@ -98,13 +103,17 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   pipeline::PartitionPipeline pipeline_;
   std::deque<BlockMark> blocks_;     // taken in, not finished; oldest first
   std::uint64_t first_block_ = 0;    // number of blocks_.front()
-  std::deque<std::pair<SampleBlock, MonotonicTime>> held_;  // wait for a snapshot
+  std::size_t bytes_in_flight_ = 0;  // of requests that are not judged
+  std::deque<std::pair<SampleBlock, MonotonicTime>> waiting_;  // submitted, not taken in
   std::optional<Offset> finished_;  // nullopt: nothing was read, so there is nothing to commit
   MonotonicTime finished_at_{};
   bool snapshot_wanted_ = false;
+  bool last_snapshot_ = false;  // the one before retiring has been taken
   struct PendingSnapshot {
-    SnapshotStore::Snapshot snapshot;
-    std::uint64_t alerts;  // to be acknowledged before it may be written
+    std::shared_ptr<SnapshotStore::Draft> draft;
+    Offset offset;
+    std::uint64_t alerts;  // to be acknowledged before it may be published
+    bool publishing = false;
   };
   std::optional<PendingSnapshot> pending_;
   std::optional<Offset> snapshot_at_;

@@ -173,12 +173,13 @@ void PollLoop::on_end(const PartitionId& partition, Offset) {
 /// Pauses what is behind, resumes what has caught up.
 void PollLoop::balance() {
   std::vector<PartitionId> pause, resume;
+  const std::size_t limit = options_.queue_bytes / std::max<std::size_t>(lanes_.size(), 1);
   for (auto& [partition, lane] : lanes_) {
     const std::size_t queued = lane.task->queued_bytes();
-    if (!lane.paused && queued > options_.queue_bytes) {
+    if (!lane.paused && queued > limit) {
       lane.paused = true;
       pause.push_back(partition);
-    } else if (lane.paused && queued < options_.queue_bytes / 2) {
+    } else if (lane.paused && queued < limit / 2) {
       lane.paused = false;
       resume.push_back(partition);
     }

@@ -22,12 +22,12 @@ namespace anomalyd::runtime {
 ///
 /// Runs on   the polling thread, which makes every call of the source. stop(), commit() and the
 ///           figures: any thread.
-/// Back-pressure  a partition whose task holds more than `queue_bytes` is paused, and goes on at
-///           half of that; polling itself never stops, so the group membership lives.
+/// Back-pressure  a partition whose task holds more than its part of `queue_bytes` is paused, and
+///           goes on at half of that; polling itself never stops, so the group membership lives.
 class PollLoop final : public SourceHandler {
  public:
   struct Options {
-    std::size_t queue_bytes = 32 << 20;  ///< Unfinished samples of a partition, in bytes.
+    std::size_t queue_bytes = 32 << 20;  ///< Unfinished samples of all partitions, in bytes.
     std::chrono::milliseconds poll_timeout{10};  ///< 1..1000 ms. Latency that an idle poll adds.
     std::chrono::milliseconds drain_timeout{20'000};  ///< How long a revoked partition may finish.
   };
@@ -42,7 +42,7 @@ class PollLoop final : public SourceHandler {
     DeadLetterSink* dead_letters;  ///< nullptr: rejected records are only counted.
     Clock& clock;
     std::function<Assigned(const PartitionId&)> make_task;
-    std::function<void(const PartitionId&)> on_gone;  ///< The task has retired.
+    std::function<void(const PartitionId&)> on_gone;      ///< The task has retired.
     std::function<void(const Status&)> on_source_status;  ///< Of every poll that failed, or the
                                                           ///< first that worked again.
   };

@@ -84,7 +84,8 @@ Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Pa
       signals_{control_, SIGTERM, SIGINT},
       second_timer_{control_},
       snapshot_timer_{control_},
-      pool_{pool_threads(options_.threads)} {
+      pool_{pool_threads(options_.threads)},
+      disk_{1} {
   ScoringLoop::Events events;
   events.on_batch = [this](std::size_t windows, double seconds) {
     metrics_.on_batch(windows, seconds);
@@ -127,6 +128,7 @@ Service::~Service() {
   learner_.reset();
   scoring_->stop();
   pool_.join();
+  disk_.join();
 }
 
 Status Service::load_models() {
@@ -174,9 +176,9 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
   const std::lock_guard lock{mutex_};
   for (const auto& group : groups_) pipeline.install(group);
   if (snapshot && *snapshot) {
-    StateReader in{(*snapshot)->state};
+    StateReader in{(*snapshot)->state()};
     if (auto loaded = pipeline.load(in)) {
-      begin = (*snapshot)->offset;
+      begin = (*snapshot)->offset();
     } else {
       snapshot = Failure{std::move(loaded.error())};
       pipeline = pipeline::PartitionPipeline{partition, pipeline_options_};
@@ -188,7 +190,8 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
                   partition.topic, partition.partition);
     status_.last_error = snapshot.error().message;
   }
-  PartitionTask::Outside outside{*scoring_, *parts_.alerts, snapshots_, clock_, {}, {}, {}, {}};
+  PartitionTask::Outside outside{
+      *scoring_, *parts_.alerts, snapshots_, disk_.get_executor(), clock_, {}, {}, {}, {}};
   outside.on_position = [this](Position position) { poll_->commit(std::move(position)); };
   outside.on_trouble = [this](const Error& error) { note_error(error); };
   outside.on_fatal = [this](const Error& error) {
@@ -202,8 +205,8 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
     spdlog::info("{} {} {} severity {}: {}", to_string(alert.type), to_string(alert.state),
                  alert.series, alert.severity, alert.summary);
   };
-  auto task = std::make_shared<PartitionTask>(pool_.get_executor(), std::move(pipeline),
-                                              begin, outside);
+  auto task =
+      std::make_shared<PartitionTask>(pool_.get_executor(), std::move(pipeline), begin, outside);
   tasks_[partition] = task;
   return {std::move(task), begin};
 }
@@ -258,7 +261,6 @@ int Service::run() {
   });
   second_timer_.expires_after(0s);
   every_second();
-  snapshot_timer_.expires_after(options_.snapshot_interval);
   every_snapshot();
   systemd::ready("starting");
   poll_thread_ = std::thread{[this] {
@@ -317,11 +319,14 @@ void Service::every_second() {
   });
 }
 
+/// One partition after the other, spread over the interval: a snapshot holds its partition up.
 void Service::every_snapshot() {
+  const auto partitions = static_cast<std::int64_t>(std::max<std::size_t>(tasks().size(), 1));
+  snapshot_timer_.expires_after(options_.snapshot_interval / partitions);
   snapshot_timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
-    for (const auto& task : tasks()) task->snapshot();
-    snapshot_timer_.expires_after(options_.snapshot_interval);
+    const auto all = tasks();
+    if (!all.empty()) all[next_snapshot_++ % all.size()]->snapshot();
     every_snapshot();
   });
 }
@@ -370,6 +375,7 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
   const PollLoop::Figures input = poll_->figures();
   const MonotonicTime now = clock_.monotonic();
   ServiceStatus copy;
+  bool was_at_end = false;
   {
     const std::lock_guard lock{mutex_};
     const double uptime = std::chrono::duration<double>(now - started_).count();
@@ -377,6 +383,7 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
     status_.samples_per_second =
         static_cast<double>(input.samples - status_.input.samples) / elapsed;
     status_.uptime_seconds = uptime;
+    was_at_end = status_.input.at_end;
     status_.partitions = std::move(partitions);
     status_.input = input;
     status_.queued_windows = scoring_->queued_windows();
@@ -394,8 +401,9 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
     copy = status_;
   }
   systemd::status(copy.line());
-  if (options_.exit_at_end && input.at_end && copy.queued_windows == 0 && !stopping_ &&
-      !copy.training.training && copy.readiness().waiting == 0) {
+  // The partitions spoke before the input did: only what was at its end before is surely at rest.
+  if (options_.exit_at_end && was_at_end && copy.idle() && !stopping_ && !copy.training.training &&
+      copy.readiness().waiting == 0) {
     const double seconds = std::max(copy.busy_seconds(), 1e-3);
     spdlog::info("read {} samples and judged {} windows in {:.2f} s: {:.0f} samples/s",
                  input.samples, copy.counters().windows_judged, seconds,

@@ -32,7 +32,7 @@ namespace anomalyd::runtime {
 /// The running daemon: joins source, pipelines, models and sinks, and answers for them.
 ///
 /// Runs on   run() is the main thread with the control io_context: signals, timers, schedules,
-///           HTTP. It starts the polling, pool, scoring and training threads and joins them all.
+///           HTTP. It starts the polling, pool, disk, scoring and training threads and joins them.
 /// Shutdown  SIGTERM or SIGINT: stop polling, finish what was read, write snapshots, commit, flush
 ///           alerts, all within `drain_timeout`; a second signal exits at once.
 class Service {
@@ -59,8 +59,9 @@ class Service {
   };
 
   /// Errors: kInvalid (state folder, address in use), kIncompatible (a checkpoint).
-  static Result<std::unique_ptr<Service>> create(Options options, pipeline::PipelineOptions pipeline,
-                                                 Parts parts, Clock& clock);
+  static Result<std::unique_ptr<Service>> create(Options options,
+                                                 pipeline::PipelineOptions pipeline, Parts parts,
+                                                 Clock& clock);
   ~Service();
 
   /// Runs until a signal, the end of the input, or a failure. Returns the exit code.
@@ -104,20 +105,22 @@ class Service {
   boost::asio::signal_set signals_;
   boost::asio::steady_timer second_timer_;
   boost::asio::steady_timer snapshot_timer_;
+  std::size_t next_snapshot_ = 0;  // control io_context
   boost::asio::thread_pool pool_;
+  boost::asio::thread_pool disk_;  // one thread: snapshots wait for the disk here
   std::unique_ptr<ScoringLoop> scoring_;
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
   std::thread poll_thread_;
   std::atomic<bool> failed_{false};
-  bool stopping_ = false;          // control io_context
+  bool stopping_ = false;           // control io_context
   MonotonicTime stopping_since_{};  // control io_context
 
   mutable std::mutex mutex_;  // tasks come and go on the polling thread, status is read by any
-  std::map<PartitionId, std::shared_ptr<PartitionTask>> tasks_;                // guarded by mutex_
-  std::vector<std::shared_ptr<const pipeline::LearnedGroup>> groups_;          // guarded by mutex_
-  ServiceStatus status_;                                                       // guarded by mutex_
+  std::map<PartitionId, std::shared_ptr<PartitionTask>> tasks_;        // guarded by mutex_
+  std::vector<std::shared_ptr<const pipeline::LearnedGroup>> groups_;  // guarded by mutex_
+  ServiceStatus status_;                                               // guarded by mutex_
 };
 
 }  // namespace anomalyd::runtime

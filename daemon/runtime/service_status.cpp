@@ -20,12 +20,11 @@ json to_json(const pipeline::Readiness& readiness) {
 }
 
 json to_json(const PartitionTask::Status& partition) {
-  return {{"topic", partition.partition.topic},
-          {"partition", partition.partition.partition},
-          {"series", partition.num_series},
-          {"finished_offset", partition.finished},
-          {"event_time", to_rfc3339(partition.watermark)},
-          {"readiness", to_json(partition.readiness)}};
+  return {
+      {"topic", partition.partition.topic},       {"partition", partition.partition.partition},
+      {"series", partition.num_series},           {"finished_offset", partition.finished},
+      {"queued_bytes", partition.queued_bytes},   {"event_time", to_rfc3339(partition.watermark)},
+      {"readiness", to_json(partition.readiness)}};
 }
 
 json to_json(const ModelInfo& model) {
@@ -93,6 +92,11 @@ double ServiceStatus::incidents_per_series_week() const {
   return sums.judged_seconds > 0
              ? static_cast<double>(sums.incidents_opened) * kWeek / sums.judged_seconds
              : 0;
+}
+
+bool ServiceStatus::idle() const {
+  return input.at_end && queued_windows == 0 &&
+         std::ranges::all_of(partitions, [](const auto& p) { return p.queued_bytes == 0; });
 }
 
 double ServiceStatus::busy_seconds() const {

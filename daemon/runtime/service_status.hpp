@@ -28,11 +28,11 @@ struct ServiceStatus {
   std::size_t queued_windows = 0;  ///< Waiting for the device.
   Learner::Progress training;
   std::vector<ModelInfo> models;
-  std::string budget;              ///< As configured: "1 per series per week".
-  std::string broker_trouble;      ///< Empty when all is well.
-  std::string device_trouble;      ///< Empty unless models had to leave their device.
+  std::string budget;          ///< As configured: "1 per series per week".
+  std::string broker_trouble;  ///< Empty when all is well.
+  std::string device_trouble;  ///< Empty unless models had to leave their device.
   std::string last_error;
-  bool progressing = true;         ///< The threads have moved lately: what the watchdog asks.
+  bool progressing = true;  ///< The threads have moved lately: what the watchdog asks.
 
   /// Sums over all partitions.
   [[nodiscard]] pipeline::PipelineCounters counters() const;
@@ -41,6 +41,8 @@ struct ServiceStatus {
   [[nodiscard]] std::int64_t lag() const;
   /// Incidents opened per series and week of event time judged: what the budget became.
   [[nodiscard]] double incidents_per_series_week() const;
+  /// Every partition was read to its end, and nothing that was read waits for a verdict.
+  [[nodiscard]] bool idle() const;
   /// From the first record read to the last one finished.
   [[nodiscard]] double busy_seconds() const;
   /// One line for people and systemd: "READY 12 series, 3 warming; lag 0; 1250 samples/s".

@@ -4,13 +4,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <system_error>
 #include <utility>
-
-#include "daemon/core/state_codec.hpp"
 
 namespace anomalyd::runtime {
 namespace {
@@ -18,7 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMagic = 0x50414e53444d4e41;  // "ANMDSNAP"
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kFormat = 2;
+constexpr std::size_t kHeaderBytes = sizeof kMagic + sizeof kFormat + sizeof(Offset);
+constexpr std::size_t kSumBytes = sizeof(std::uint64_t);
+constexpr const char* kDraft = ".draft";  // part of the name of every file not published
 
 Failure io_failure(const fs::path& path, const char* what) {
   const int code = errno;
@@ -53,17 +55,57 @@ class File {
 
 }  // namespace
 
-Status write_atomically(const fs::path& path, std::span<const std::byte> bytes) {
-  const fs::path temporary = path.string() + ".new";
-  {
-    const File file{temporary, O_WRONLY | O_CREAT | O_TRUNC};
-    if (!file.is_open()) return io_failure(temporary, "cannot create");
-    if (!file.write(bytes) || !file.sync()) return io_failure(temporary, "cannot write");
+struct SnapshotStore::Draft::Impl {
+  Impl(fs::path its_path, fs::path its_place)
+      : path{std::move(its_path)},
+        place{std::move(its_place)},
+        file{path, O_WRONLY | O_CREAT | O_EXCL},
+        out{[this](std::span<const std::byte> bytes) { write(bytes); }} {
+    if (!file.is_open()) trouble = io_failure(path, "cannot create");
+    XXH3_64bits_reset(sum.get());
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return io_failure(path, "cannot replace");
-  const File folder{path.parent_path(), O_RDONLY | O_DIRECTORY};
-  if (!folder.is_open() || !folder.sync()) return io_failure(path.parent_path(), "cannot sync");
+  void write(std::span<const std::byte> bytes) {
+    XXH3_64bits_update(sum.get(), bytes.data(), bytes.size());
+    if (trouble && !file.write(bytes)) trouble = io_failure(path, "cannot write");
+  }
+
+  fs::path path;
+  fs::path place;
+  File file;
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> sum{XXH3_createState(), &XXH3_freeState};
+  Status trouble;  // the first that was met
+  StateWriter out;
+  bool published = false;
+};
+
+SnapshotStore::Draft::Draft(std::unique_ptr<Impl> impl) : impl_{std::move(impl)} {}
+
+SnapshotStore::Draft::~Draft() {
+  std::error_code ignored;
+  if (!impl_->published) fs::remove(impl_->path, ignored);
+}
+
+StateWriter& SnapshotStore::Draft::state() noexcept { return impl_->out; }
+
+Status SnapshotStore::Draft::publish() {
+  Impl& self = *impl_;
+  self.out.flush();
+  const std::uint64_t sum = XXH3_64bits_digest(self.sum.get());
+  self.write(std::as_bytes(std::span{&sum, 1}));
+  if (!self.trouble) return self.trouble;
+  if (!self.file.sync()) return io_failure(self.path, "cannot write");
+  if (::rename(self.path.c_str(), self.place.c_str()) != 0) {
+    return io_failure(self.place, "cannot replace");
+  }
+  self.published = true;
+  const File folder{self.place.parent_path(), O_RDONLY | O_DIRECTORY};
+  if (!folder.is_open() || !folder.sync())
+    return io_failure(self.place, "cannot sync the folder of");
   return {};
+}
+
+std::span<const std::byte> SnapshotStore::Snapshot::state() const noexcept {
+  return std::span{file_}.subspan(kHeaderBytes, file_.size() - kHeaderBytes - kSumBytes);
 }
 
 Result<SnapshotStore> SnapshotStore::open(const fs::path& folder) {
@@ -77,6 +119,10 @@ Result<SnapshotStore> SnapshotStore::open(const fs::path& folder) {
   if (::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
     return io_failure(folder, "cannot write to the folder");
   }
+  for (const auto& entry : fs::directory_iterator{folder, error}) {
+    // Of a daemon that was killed while it wrote.
+    if (entry.path().extension().string().starts_with(kDraft)) fs::remove(entry.path(), error);
+  }
   return SnapshotStore{folder};
 }
 
@@ -88,15 +134,16 @@ fs::path SnapshotStore::path_of(const PartitionId& partition) const {
   return folder_ / (name + "-" + std::to_string(partition.partition) + ".state");
 }
 
-Status SnapshotStore::write(const PartitionId& partition, const Snapshot& snapshot) const {
-  StateWriter out;
-  out.put(kMagic);
-  out.put(kFormat);
-  out.put(snapshot.offset);
-  out.put_all(snapshot.state);
-  const XXH64_hash_t sum = XXH3_64bits(out.bytes().data(), out.bytes().size());
-  out.put(static_cast<std::uint64_t>(sum));
-  return write_atomically(path_of(partition), out.bytes());
+std::unique_ptr<SnapshotStore::Draft> SnapshotStore::begin(const PartitionId& partition,
+                                                           Offset offset) const {
+  static std::atomic<unsigned> drafts{0};
+  const fs::path place = path_of(partition);
+  std::unique_ptr<Draft> draft{new Draft{
+      std::make_unique<Draft::Impl>(place.string() + kDraft + std::to_string(drafts++), place)}};
+  draft->state().put(kMagic);
+  draft->state().put(kFormat);
+  draft->state().put(offset);
+  return draft;
 }
 
 Result<std::optional<SnapshotStore::Snapshot>> SnapshotStore::read(
@@ -114,23 +161,22 @@ Result<std::optional<SnapshotStore::Snapshot>> SnapshotStore::read(
     return fail(ErrorKind::kIncompatible,
                 path.string() + ": " + why + "; kept as " + path.filename().string() + ".damaged");
   };
-  if (!file || bytes.size() < sizeof(std::uint64_t)) return refuse("the file is too short");
-  StateReader in{std::span{bytes}.first(bytes.size() - sizeof(std::uint64_t))};
+  if (!file || bytes.size() < kHeaderBytes + kSumBytes) return refuse("the file is too short");
   std::uint64_t magic = 0, sum = 0;
   std::uint32_t format = 0;
-  std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
-  if (XXH3_64bits(bytes.data(), bytes.size() - sizeof sum) != sum) {
+  std::memcpy(&sum, bytes.data() + bytes.size() - kSumBytes, sizeof sum);
+  if (XXH3_64bits(bytes.data(), bytes.size() - kSumBytes) != sum) {
     return refuse("the checksum does not match");
   }
   Snapshot snapshot;
-  if (!in.get(magic) || magic != kMagic) return refuse("not a snapshot");
-  if (!in.get(format) || format != kFormat) {
+  StateReader header{bytes};
+  if (!header.get(magic) || magic != kMagic) return refuse("not a snapshot");
+  if (!header.get(format) || format != kFormat) {
     return refuse("found format version " + std::to_string(format) + "; expected " +
                   std::to_string(kFormat));
   }
-  if (!in.get(snapshot.offset) || !in.get_all(snapshot.state) || !in.at_end()) {
-    return refuse("the file is too short");
-  }
+  if (!header.get(snapshot.offset_)) return refuse("the file is too short");
+  snapshot.file_ = std::move(bytes);
   return snapshot;
 }
 

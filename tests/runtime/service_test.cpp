@@ -161,7 +161,7 @@ TEST_F(ServiceTest, CommitsNothingBeforeItsAlertsAreAcknowledged) {
 }
 
 TEST_F(ServiceTest, PausesPartitionsInsteadOfGrowingWithoutBound) {
-  queue_bytes_ = 16 << 10;
+  queue_bytes_ = 1 << 10;
   MemoryTopic topic = topic_with_faults(3000);
   ASSERT_EQ(make(topic)->run(), 0);
   EXPECT_GT(topic.max_pauses_at_once, 0u);

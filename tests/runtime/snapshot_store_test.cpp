@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -22,8 +23,16 @@ std::vector<std::byte> bytes_of(const std::string& text) {
 
 class SnapshotStoreTest : public ::testing::Test {
  protected:
+  Status write(Offset offset, const std::string& state) const {
+    const auto draft = store_.begin(partition_, offset);
+    for (const std::byte byte : bytes_of(state)) draft->state().put(byte);
+    return draft->publish();
+  }
   fs::path only_file() const {
     return fs::directory_iterator { folder_.path() } -> path();
+  }
+  auto num_files() const {
+    return std::distance(fs::directory_iterator{folder_.path()}, fs::directory_iterator{});
   }
 
   TemporaryFolder folder_;
@@ -32,11 +41,27 @@ class SnapshotStoreTest : public ::testing::Test {
 };
 
 TEST_F(SnapshotStoreTest, GivesBackWhatWasWritten) {
-  ASSERT_TRUE(store_.write(partition_, {42, bytes_of("state")}));
+  ASSERT_TRUE(write(42, "state"));
   const auto read = store_.read(partition_);
   ASSERT_TRUE(read && *read);
-  EXPECT_EQ((*read)->offset, 42);
-  EXPECT_EQ((*read)->state, bytes_of("state"));
+  EXPECT_EQ((*read)->offset(), 42);
+  EXPECT_TRUE(std::ranges::equal((*read)->state(), bytes_of("state")));
+}
+
+TEST_F(SnapshotStoreTest, GivesBackAStateOfManyPieces) {
+  const std::string state(5 << 20, 'x');
+  const auto draft = store_.begin(partition_, 7);
+  for (int i = 0; i < 3; ++i) draft->state().put_text(state);
+  ASSERT_TRUE(draft->publish());
+  const auto read = store_.read(partition_);
+  ASSERT_TRUE(read && *read);
+  StateReader in{(*read)->state()};
+  for (int i = 0; i < 3; ++i) {
+    std::string text;
+    ASSERT_TRUE(in.get_text(text));
+    EXPECT_EQ(text, state);
+  }
+  EXPECT_TRUE(in.at_end());
 }
 
 TEST_F(SnapshotStoreTest, KnowsNothingOfAPartitionItHasNotSeen) {
@@ -46,18 +71,18 @@ TEST_F(SnapshotStoreTest, KnowsNothingOfAPartitionItHasNotSeen) {
 }
 
 TEST_F(SnapshotStoreTest, ReplacesAsAWholeAndLeavesNoTemporaryFile) {
-  ASSERT_TRUE(store_.write(partition_, {1, bytes_of("old")}));
-  ASSERT_TRUE(store_.write(partition_, {2, bytes_of("new")}));
-  EXPECT_EQ((*store_.read(partition_))->offset, 2);
-  EXPECT_EQ(std::distance(fs::directory_iterator{folder_.path()}, fs::directory_iterator{}), 1);
+  ASSERT_TRUE(write(1, "old"));
+  ASSERT_TRUE(write(2, "new"));
+  EXPECT_EQ((*store_.read(partition_))->offset(), 2);
+  EXPECT_EQ(num_files(), 1);
 }
 
 TEST_F(SnapshotStoreTest, RefusesEveryFlippedBitAndSetsTheFileAside) {
-  ASSERT_TRUE(store_.write(partition_, {42, bytes_of("state")}));
+  ASSERT_TRUE(write(42, "state"));
   const fs::path path = only_file();
   const auto size = fs::file_size(path);
   for (std::uintmax_t at = 0; at < size; ++at) {
-    ASSERT_TRUE(store_.write(partition_, {42, bytes_of("state")}));
+    ASSERT_TRUE(write(42, "state"));
     std::fstream file{path, std::ios::in | std::ios::out | std::ios::binary};
     file.seekg(static_cast<std::streamoff>(at));
     const int old = file.get();
@@ -73,7 +98,7 @@ TEST_F(SnapshotStoreTest, RefusesEveryFlippedBitAndSetsTheFileAside) {
 }
 
 TEST_F(SnapshotStoreTest, RefusesATruncatedFile) {
-  ASSERT_TRUE(store_.write(partition_, {42, bytes_of("state")}));
+  ASSERT_TRUE(write(42, "state"));
   fs::resize_file(only_file(), fs::file_size(only_file()) - 3);
   EXPECT_FALSE(store_.read(partition_));
 }
@@ -84,13 +109,26 @@ TEST(SnapshotStore, SaysWhichFolderItCannotMake) {
   EXPECT_NE(store.error().message.find("/proc/anomalyd/state"), std::string::npos);
 }
 
-TEST(WriteAtomically, KeepsTheOldFileWhenTheNewOneCannotBeWritten) {
-  TemporaryFolder folder;
-  const fs::path path = folder.path() / "file";
-  ASSERT_TRUE(write_atomically(path, bytes_of("old")));
-  fs::create_directory(path.string() + ".new");  // in the way of the temporary file
-  EXPECT_FALSE(write_atomically(path, bytes_of("new")));
-  EXPECT_EQ(fs::file_size(path), 3u);
+TEST_F(SnapshotStoreTest, KeepsTheOldOneWhenTheNewOneCannotBePublished) {
+  ASSERT_TRUE(write(1, "old"));
+  auto draft = store_.begin(partition_, 2);
+  fs::remove_all(folder_.path());
+  const auto published = draft->publish();
+  ASSERT_FALSE(published);
+  EXPECT_NE(published.error().message.find("metrics-3.state"), std::string::npos);
+}
+
+TEST_F(SnapshotStoreTest, LeavesNothingOfADraftThatIsNotPublished) {
+  ASSERT_TRUE(write(1, "old"));
+  store_.begin(partition_, 2)->state().put_all(bytes_of(std::string(3 << 20, 'x')));
+  EXPECT_EQ((*store_.read(partition_))->offset(), 1);
+  EXPECT_EQ(num_files(), 1);
+}
+
+TEST_F(SnapshotStoreTest, ClearsAwayTheDraftsOfADaemonThatWasKilled) {
+  std::ofstream{folder_.path() / "metrics-3.state.draft17"} << "half";
+  ASSERT_TRUE(SnapshotStore::open(folder_.path()));
+  EXPECT_EQ(num_files(), 0);
 }
 
 }  // namespace
