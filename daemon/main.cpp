@@ -4,7 +4,6 @@
 
 #include "config/load.hpp"
 #include "config/problem.hpp"
-#include "connectors/kafka/kafka_options.hpp"
 #include "daemon/logging.hpp"
 #include "daemon/wiring.hpp"
 #include "models/device.hpp"
@@ -13,12 +12,6 @@ namespace anomalyd {
 namespace {
 
 constexpr int kBadConfiguration = 78;  // EX_CONFIG of sysexits.h
-
-Status check_kafka_property(const std::string& name, const std::string& value) {
-  const auto complaints = connectors::check_properties({{name, value}});
-  if (complaints.empty()) return {};
-  return fail(ErrorKind::kInvalid, complaints.front());
-}
 
 std::string joined(const std::vector<std::string>& texts) {
   std::string all;
@@ -55,9 +48,7 @@ void print_start(const config::Options& options, const std::string& file) {
 enum class Mode { kServe, kOnce, kCheck };
 
 int run(const std::string& file, Mode mode) {
-  config::Context context;
-  context.kafka_property = check_kafka_property;
-  config::Loaded loaded = config::load_file(file, context);
+  config::Loaded loaded = config::load_file(file, context_of_parts());
   if (!loaded.problems.empty()) {
     std::fputs(config::format_problems(loaded.problems, loaded.file).c_str(), stderr);
     return kBadConfiguration;

@@ -61,7 +61,27 @@ std::vector<std::string> headers_in(const std::vector<std::string>& series_from)
   return headers;
 }
 
+template <typename T>
+std::optional<std::string> complaint_of(const Result<T>& made) {
+  if (made) return std::nullopt;
+  return made.error().message;
+}
+
 }  // namespace
+
+config::Context context_of_parts() {
+  config::Context context;
+  context.kafka_property = connectors::check_property;
+  context.checks = {{{"input"},
+                     [](const config::Options& options) {
+                       return complaint_of(connectors::SampleDecoder::create(options.input.records,
+                                                                             system_clock()));
+                     }},
+                    {{"model"}, [](const config::Options& options) {
+                       return complaint_of(models::TorchModelFactory::create(options.model));
+                     }}};
+  return context;
+}
 
 Result<std::unique_ptr<runtime::Service>> build_service(config::Options options, Clock& clock) {
   const connectors::KafkaOptions kafka = kafka_options(options.kafka);

@@ -2,16 +2,20 @@
 
 #include <memory>
 
-#include "config/options.hpp"
+#include "config/load.hpp"
 #include "daemon/core/result.hpp"
 #include "daemon/runtime/service.hpp"
 
 namespace anomalyd {
 
+/// Loading a configuration with this finds what only the parts themselves can tell: that
+/// librdkafka takes a property, that a device is there, that a JSON pointer is well formed.
+[[nodiscard]] config::Context context_of_parts();
+
 /// Builds the daemon from its configuration: the one place that names concrete classes.
 ///
-/// Creates the alert and dead-letter topics when they are missing. Errors carry what was being attempted:
-/// "connecting to the alert topic: ...".
+/// Creates the alert and dead-letter topics when they are missing. Errors carry what was being
+/// attempted: "connecting to the alert topic: ...".
 [[nodiscard]] Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
                                                                       Clock& clock);
 

@@ -5,6 +5,7 @@
 
 #include "config/describe.hpp"
 #include "config/json_schema.hpp"
+#include "daemon/wiring.hpp"
 #include "tools/commands.hpp"
 #include "tools/kafka_arguments.hpp"
 
@@ -18,7 +19,7 @@ void add_file_command(CLI::App& config, Command& chosen, const char* name, const
   command->add_option("file", *file, "Configuration file")->required();
   command->callback([&chosen, file, text] {
     chosen = [file, text]() -> int {
-      const config::Loaded loaded = load_config(*file);
+      const config::Loaded loaded = config::load_file(*file, context_of_parts());
       if (!check_and_report(loaded)) return kBadConfig;
       fmt::print("{}", text(loaded));
       return kOk;

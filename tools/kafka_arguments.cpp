@@ -7,15 +7,6 @@
 #include "config/problem.hpp"
 
 namespace anomalyd::tools {
-namespace {
-
-Status check_property(const std::string& name, const std::string& value) {
-  const auto complaints = connectors::check_properties({{name, value}});
-  if (complaints.empty()) return {};
-  return fail(ErrorKind::kInvalid, complaints.front());
-}
-
-}  // namespace
 
 void KafkaArguments::add_to(CLI::App& command) {
   command.add_option("--brokers", brokers, "host:port of the brokers, several with commas")
@@ -60,7 +51,7 @@ bool check_and_report(const config::Loaded& loaded) {
 
 config::Loaded load_config(const std::filesystem::path& path) {
   config::Context context;
-  context.kafka_property = check_property;
+  context.kafka_property = connectors::check_property;
   return config::load_file(path, context);
 }
 

@@ -29,7 +29,7 @@ struct KafkaArguments {
 /// Prints every problem of a configuration file, as the daemon does, to stderr. True if it is fit.
 [[nodiscard]] bool check_and_report(const config::Loaded& loaded);
 
-/// Reads a configuration file and checks all that the daemon checks.
+/// Reads a configuration file and checks all that another host than the daemon's can check.
 [[nodiscard]] config::Loaded load_config(const std::filesystem::path& path);
 
 /// The brokers as the Kafka clients want them.

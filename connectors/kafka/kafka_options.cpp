@@ -64,6 +64,12 @@ std::vector<std::string> check_properties(const std::map<std::string, std::strin
   return problems;
 }
 
+Status check_property(const std::string& name, const std::string& value) {
+  const auto problems = check_properties({{name, value}});
+  if (problems.empty()) return {};
+  return fail(ErrorKind::kInvalid, problems.front());
+}
+
 bool is_secret_property(std::string_view name) {
   constexpr std::array<std::string_view, 7> kSecret{"sasl.password",
                                                     "ssl.key.password",

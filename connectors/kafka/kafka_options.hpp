@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/core/result.hpp"
+
 namespace anomalyd::connectors {
 
 /// How to reach a cluster; the same for every client.
@@ -21,6 +23,9 @@ struct KafkaOptions {
 /// librdkafka refuses, or is one that anomalyd must set itself. Empty if all is well.
 [[nodiscard]] std::vector<std::string> check_properties(
     const std::map<std::string, std::string>& properties);
+
+/// The same for one property: kInvalid with its sentence.
+[[nodiscard]] Status check_property(const std::string& name, const std::string& value);
 
 /// True for passwords, keys and tokens: what every print shows as "***".
 [[nodiscard]] bool is_secret_property(std::string_view name);

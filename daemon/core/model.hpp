@@ -53,9 +53,9 @@ struct TrainingSet {
 
 /// Where a training run stands, for progress lines, metrics and `status`.
 struct TrainingProgress {
-  std::string_view stage;   ///< Which member is being fitted.
-  double share = 0;         ///< Of the whole run, 0..1.
-  double loss = 0;          ///< Newest validation loss; NaN for closed forms.
+  std::string_view stage;  ///< Which member is being fitted.
+  double share = 0;        ///< Of the whole run, 0..1.
+  double loss = 0;         ///< Newest validation loss; NaN for closed forms.
 };
 using ProgressFn = std::function<void(const TrainingProgress&)>;
 

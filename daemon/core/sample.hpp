@@ -42,7 +42,8 @@ struct Sample {
   std::string_view series;
   EventTime time;
   Offset offset = 0;
-  std::span<const double> values;  ///< One per column; NaN where missing. Double: counters are large.
+  std::span<const double>
+      values;  ///< One per column; NaN where missing. Double: counters are large.
 };
 
 /// Samples decoded from consecutive records of one partition, in record order.
@@ -82,7 +83,7 @@ class SampleBlock {
   std::shared_ptr<const Schema> schema_;
   Offset end_ = 0;
   std::vector<Row> rows_;
-  std::string names_;          // series names, back to back; repeats share one entry
+  std::string names_;           // series names, back to back; repeats share one entry
   std::vector<double> values_;  // [rows x width], row-major
 };
 

@@ -20,12 +20,12 @@ struct History {
   static constexpr std::uint32_t kRestart = UINT32_MAX;
 
   std::string series;
-  std::size_t width = 0;             ///< Columns of a row.
-  std::vector<std::int64_t> times;   ///< Microseconds, one per row.
-  std::vector<Offset> offsets;       ///< One per row.
-  std::vector<std::uint32_t> gaps;   ///< Rows missing before each row, or kRestart.
-  std::vector<double> rows;          ///< [rows x width]; NaN where missing.
-  Windower windower;                 ///< As it stood behind the last row.
+  std::size_t width = 0;            ///< Columns of a row.
+  std::vector<std::int64_t> times;  ///< Microseconds, one per row.
+  std::vector<Offset> offsets;      ///< One per row.
+  std::vector<std::uint32_t> gaps;  ///< Rows missing before each row, or kRestart.
+  std::vector<double> rows;         ///< [rows x width]; NaN where missing.
+  Windower windower;                ///< As it stood behind the last row.
 
   [[nodiscard]] std::size_t size() const noexcept { return times.size(); }
   void append(const Windower::Row& row);

@@ -36,7 +36,8 @@ class Scaler {
 
   /// The value in input units (per second for a counter) of a scaled one.
   [[nodiscard]] double restore(std::size_t channel, double scaled) const noexcept {
-    return static_cast<double>(channels_[channel].centre) + scaled * static_cast<double>(channels_[channel].scale);
+    return static_cast<double>(channels_[channel].centre) +
+           scaled * static_cast<double>(channels_[channel].scale);
   }
   [[nodiscard]] bool is_counter(std::size_t channel) const noexcept {
     return channels_[channel].counter;

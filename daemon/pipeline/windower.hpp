@@ -31,8 +31,8 @@ class Windower {
     std::size_t stride = 1;   ///< 1..length rows. Every stride-th row of a series is judged.
     std::chrono::milliseconds period{0};  ///< Time between rows; 0 infers it per series.
     std::chrono::milliseconds grace{0};   ///< How long a late row may still take its place.
-    std::size_t max_gap = 16;    ///< 0..4096 rows. Longer gaps restart the window.
-    double max_missing = 0.5;    ///< 0..1. A row or window with a larger share is not judged.
+    std::size_t max_gap = 16;             ///< 0..4096 rows. Longer gaps restart the window.
+    double max_missing = 0.5;  ///< 0..1. A row or window with a larger share is not judged.
     std::chrono::milliseconds evict_after{std::chrono::hours{24 * 7}};  ///< Silent that long: gone.
     RowShape shape = RowShape::kWhole;  ///< Set from the input format; not an option of its own.
   };
@@ -41,7 +41,7 @@ class Windower {
   struct Row {
     EventTime time;
     Offset offset = 0;
-    std::span<const double> values;     ///< NaN where missing; valid during the call only.
+    std::span<const double> values;    ///< NaN where missing; valid during the call only.
     std::uint32_t missing_before = 0;  ///< Rows that should have come before this one.
     bool restart = false;              ///< The gap before it is too long to bridge.
     EventTime previous{};              ///< Of the row before; the epoch before the first.

@@ -65,13 +65,13 @@ class ScoringLoop {
 
   mutable std::mutex mutex_;  // a strand would not do: the loop waits with a deadline, for seconds
   std::condition_variable wake_;
-  pipeline::Batcher batcher_;                                    // guarded by mutex_
+  pipeline::Batcher batcher_;                                               // guarded by mutex_
   std::map<const pipeline::LearnedGroup*, std::shared_ptr<Model>> models_;  // guarded by mutex_
-  bool stopping_ = false;                                        // guarded by mutex_
-  bool scoring_ = false;                                         // guarded by mutex_
-  MonotonicTime moved_at_{};                                     // guarded by mutex_
+  bool stopping_ = false;                                                   // guarded by mutex_
+  bool scoring_ = false;                                                    // guarded by mutex_
+  MonotonicTime moved_at_{};                                                // guarded by mutex_
 
-  bool degraded_ = false;        // scoring thread only
+  bool degraded_ = false;         // scoring thread only
   MonotonicTime try_again_at_{};  // scoring thread only
   std::thread thread_;
 };
