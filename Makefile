@@ -40,7 +40,7 @@ all: configure
 .PHONY: test
 test: all ## Build all, run every test but the slow ones, Kafka included
 	@$(SETUP) $(TEST_KAFKA)
-	@ctest --preset release -j $(JOBS) -LE slow --repeat until-pass:3
+	@ctest --preset release -j $(JOBS) -LE slow
 
 .PHONY: test-slow
 test-slow: all ## The tests that take minutes: crashes and outages
@@ -54,9 +54,12 @@ demo: build ## Watch it learn a fleet and find faults (DATA=dir ONLY=group,... B
 	  $(if $(BROKERS),--brokers "$(BROKERS)")
 
 .PHONY: evaluate
-evaluate: build ## Score labelled series and print the quality figures (DATA=dir, OUT=dir)
-	@build/anomalyctl evaluate --data "$(or $(DATA),$(error make evaluate: DATA is not set; expected the folder of the series))" \
-	  --out "$(or $(OUT),build/evaluation)" --jobs $(JOBS)
+evaluate: need-data build ## Score labelled series and print the quality figures (DATA=dir, OUT=dir)
+	@build/anomalyctl evaluate --data "$(DATA)" --out "$(or $(OUT),build/evaluation)" --jobs $(JOBS)
+
+.PHONY: need-data
+need-data:
+	@[[ -n "$(DATA)" ]] || { echo "make evaluate: DATA is not set; expected the folder of the series" >&2; exit 2; }
 
 .PHONY: bench
 bench: build ## Measure speed into build/bench/results.json (PEER=script to compare with)

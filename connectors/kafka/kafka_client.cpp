@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <thread>
 
 namespace anomalyd::connectors {
 namespace {
@@ -249,20 +250,39 @@ Result<std::vector<KafkaTopic>> list_topics(rd_kafka_s* client, std::chrono::mil
 
 // rd_kafka_query_watermark_offsets would be the obvious call for both ends, but before 2.3.0 it
 // ignores its timeout (librdkafka #4460). A list-offsets request for logical times does not.
+namespace {
+
+constexpr std::chrono::milliseconds kElectionPause{100};
+
+/// What brokers answer for a moment after a topic was made or a leader has changed.
+bool passes_by_itself(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+         error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+         error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+}  // namespace
+
 Result<std::vector<Position>> offsets_at(rd_kafka_s* client,
                                          std::span<const PartitionId> partitions,
                                          std::int64_t millis, std::chrono::milliseconds timeout) {
-  const auto list = to_list(partitions);
-  for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = millis;
-  auto error = rd_kafka_offsets_for_times(client, list.get(), static_cast<int>(timeout.count()));
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
   std::vector<Position> positions;
   bool beyond_end = false;
-  for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-    const auto& entry = list->elems[i];
-    error = entry.err;
-    beyond_end = beyond_end || entry.offset < 0;
-    positions.push_back({{entry.topic, entry.partition}, entry.offset});
-  }
+  auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  do {
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) std::this_thread::sleep_for(kElectionPause);
+    const auto list = to_list(partitions);
+    for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = millis;
+    error = rd_kafka_offsets_for_times(client, list.get(), static_cast<int>(timeout.count()));
+    positions.clear();
+    for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+      const auto& entry = list->elems[i];
+      error = entry.err;
+      beyond_end = beyond_end || entry.offset < 0;
+      positions.push_back({{entry.topic, entry.partition}, entry.offset});
+    }
+  } while (passes_by_itself(error) && std::chrono::steady_clock::now() < deadline);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return fail(ErrorKind::kUnavailable,
                 fmt::format("kafka: the offsets of {} partitions could not be read ({})",

@@ -76,6 +76,12 @@ class StateReader {
     bytes_ = bytes_.subspan(sizeof value);
     return true;
   }
+  [[nodiscard]] bool get(bool& value) {  // any byte but 0 is true
+    std::uint8_t byte = 0;
+    if (!get(byte)) return false;
+    value = byte != 0;
+    return true;
+  }
   template <typename T>
   requires(std::is_trivially_copyable_v<T>) [[nodiscard]] bool get_all(std::vector<T>& values) {
     std::uint64_t size = 0;

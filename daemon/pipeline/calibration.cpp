@@ -286,10 +286,17 @@ bool Calibration::load(StateReader& in) {
   }
   channels_ = channels;
   started_ = started != 0;
-  const auto is_scale = [](const Smoothed& s) { return s.fast > 0 && s.slow > 0; };
+  const auto is_scale = [](const Smoothed& s) {
+    return s.fast > 0 && s.slow > 0 && std::isfinite(s.fast) && std::isfinite(s.slow);
+  };
+  const auto is_mean = [](const Smoothed& s) { return s.fast >= 0 && s.slow >= 0; };
+  const auto is_usable = [](const Scale& s) {
+    return std::isfinite(s.mean) && std::isfinite(s.per_deviation);
+  };
   return channels > 0 && channels <= scales_.size() && !smoothed_.empty() &&
          scales_.size() == smoothed_.size() * channels_ &&
-         score_scales_.size() == smoothed_.size() && std::ranges::all_of(score_scales_, is_scale);
+         score_scales_.size() == smoothed_.size() && std::ranges::all_of(score_scales_, is_scale) &&
+         std::ranges::all_of(smoothed_, is_mean) && std::ranges::all_of(scales_, is_usable);
 }
 
 }  // namespace anomalyd::pipeline

@@ -55,6 +55,8 @@ class DataFaults {
   void on_unknown_channel(const std::string& name, EventTime time, const Options& options,
                           Events& events);
 
+  [[nodiscard]] std::size_t num_channels() const noexcept { return channels_.size(); }
+
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);
 

@@ -217,12 +217,14 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   }
   auto group = std::make_shared<LearnedGroup>();
   std::uint64_t size = 0;
-  bool ok = group->pooled.load(in) && in.get(size);
+  bool ok = group->pooled.load(in) && in.get(size) &&
+            group->pooled.channels() == info.channels.size() &&
+            group->pooled.members() == info.members.size();
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
     ok = in.get_text(id) && known.windower.load(in) && known.track.load(in) &&
-         known.track.scaler.num_channels() == info.channels.size();
+         known.track.fits(info);
     if (ok) group->series.emplace(std::move(id), std::move(known));
   }
   if (!ok || !in.at_end()) {

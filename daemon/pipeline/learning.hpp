@@ -28,6 +28,10 @@ struct History {
   Windower windower;                ///< As it stood behind the last row.
 
   [[nodiscard]] std::size_t size() const noexcept { return times.size(); }
+  /// What a row of so many columns takes.
+  [[nodiscard]] static constexpr std::size_t bytes_of_row(std::size_t columns) noexcept {
+    return sizeof(std::int64_t) + sizeof(Offset) + sizeof(std::uint32_t) + columns * sizeof(double);
+  }
   void append(const Windower::Row& row);
   /// Row `i` as the windower released it, with the values of `columns` in `values`.
   [[nodiscard]] Windower::Row row(std::size_t i, std::span<const std::size_t> columns,

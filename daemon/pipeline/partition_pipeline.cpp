@@ -156,6 +156,7 @@ void PartitionPipeline::on_row(Series& series, const Windower::Row& row) {
   }
   series.history->append(row);
   const std::size_t rows = series.history->size();
+  if (rows > options_.training.enough_rows()) ++overdue_rows_;
   if (rows == kRowsToKnowChannels || rows == options_.training.rows) {
     series.group_key = group_key(channels_of(*series.history));
   }
@@ -184,6 +185,7 @@ void PartitionPipeline::watch_unknown_channels(Series& series, const Windower::R
 
 /// Moves a series from collecting to being judged, from its first unlearned row on.
 void PartitionPipeline::start(Series& series, Group& group) {
+  overdue_rows_ -= overdue_rows(series);
   const std::unique_ptr<History> history = std::move(series.history);
   const auto known = group.learned->series.find(series.id);
   series.group = &group;
@@ -444,6 +446,11 @@ std::vector<History> PartitionPipeline::training_set(const std::string& key) con
   return set;
 }
 
+std::size_t PartitionPipeline::overdue_rows(const Series& series) const {
+  const std::size_t rows = series.history == nullptr ? 0 : series.history->size();
+  return rows - std::min(rows, options_.training.enough_rows());
+}
+
 Readiness PartitionPipeline::readiness() const {
   Readiness all;
   for (const auto& [id, at] : index_) {
@@ -468,6 +475,7 @@ void PartitionPipeline::evict(Series& series) {
     const ModelInfo& model = series.group->learned->info;
     publish(series, model, std::move(alert));
   }
+  overdue_rows_ -= overdue_rows(series);
   series = Series{};
   ++counters_.series_evicted;
 }

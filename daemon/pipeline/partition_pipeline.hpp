@@ -111,6 +111,11 @@ class PartitionPipeline {
   [[nodiscard]] const PartitionId& partition() const noexcept { return partition_; }
   [[nodiscard]] const PipelineCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] Readiness readiness() const;
+  /// Bytes of rows that wait for a model beyond those that training waits for: they come faster
+  /// than the model, which may have failed. The owner should take in no more.
+  [[nodiscard]] std::size_t overdue_bytes() const noexcept {
+    return overdue_rows_ * History::bytes_of_row(columns_.size());
+  }
   [[nodiscard]] std::size_t num_series() const noexcept { return index_.size(); }
   [[nodiscard]] EventTime watermark() const noexcept { return watermark_; }
   /// True when every request taken has been judged, so that the state is that of one offset.
@@ -167,6 +172,7 @@ class PartitionPipeline {
                                                      const ScoreRequest& request, std::size_t row,
                                                      std::size_t window,
                                                      std::span<const float> residuals) const;
+  [[nodiscard]] std::size_t overdue_rows(const Series& series) const;
   [[nodiscard]] std::vector<Channel> channels_of(const History& history) const;
   [[nodiscard]] Group* group_of(const History& history);
 
@@ -183,6 +189,7 @@ class PartitionPipeline {
   std::vector<std::uint32_t> touched_;
   std::vector<ScoreRequest> requests_;
   std::size_t requests_out_ = 0;
+  std::size_t overdue_rows_ = 0;
   std::vector<Alert> alerts_;
   EventTime watermark_{};
   EventTime next_sweep_{};

@@ -83,6 +83,7 @@ bool PartitionPipeline::load_series(StateReader& in) {
     auto history = std::make_unique<History>();
     if (!history->load(in) || history->width > columns_.size()) return false;
     series.history = std::move(history);
+    overdue_rows_ += overdue_rows(series);
     if (!series.history->times.empty()) series.group_key = group_key(channels_of(*series.history));
     series.group = nullptr;
   } else {
@@ -91,6 +92,7 @@ bool PartitionPipeline::load_series(StateReader& in) {
     if (!in.get_text(key) || !in.get_text(version) || !track.load(in)) return false;
     const auto group = groups_.find(key);
     if (group == groups_.end() || group->second.learned->info.version != version) return true;
+    if (!track.fits(group->second.learned->info)) return false;
     series.history = nullptr;
     series.group = &group->second;
     series.track = std::move(track);

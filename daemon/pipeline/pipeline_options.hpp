@@ -22,6 +22,11 @@ struct TrainingOptions {
   std::size_t pooled_series = 64;  ///< 1..1000. Series whose rows calibrate new ones.
   double patience = 0.5;           ///< 0..10. Rows, as a share of `rows`, that finished series wait
                                    ///< for slower ones of their group before training starts.
+
+  /// Rows of a series with which training waits for no other.
+  [[nodiscard]] std::size_t enough_rows() const noexcept {
+    return rows + static_cast<std::size_t>(patience * static_cast<double>(rows));
+  }
 };
 
 /// Everything that decides what the pipeline does with a sample.

@@ -93,6 +93,15 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
   num_fresh_ = 0;
 }
 
+bool SeriesTrack::fits(const ModelInfo& model) const {
+  const std::size_t channels = model.channels.size();
+  const std::size_t rows = window_.size() / channels;
+  return scaler.num_channels() == channels && detector.channels() == channels &&
+         detector.members() == model.members.size() && faults.num_channels() == channels &&
+         slot <= model.slots.size() && rows < model.context &&
+         rows >= std::min<std::size_t>(filled_, model.context - 1);
+}
+
 void SeriesTrack::save(StateWriter& out) const {
   scaler.save(out);
   detector.save(out);

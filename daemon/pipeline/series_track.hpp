@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/core/batch.hpp"
+#include "daemon/core/model.hpp"
 #include "daemon/core/state_codec.hpp"
 #include "daemon/pipeline/data_faults.hpp"
 #include "daemon/pipeline/detector.hpp"
@@ -46,6 +47,9 @@ class SeriesTrack {
   [[nodiscard]] std::uint32_t num_fresh() const noexcept { return num_fresh_; }
   /// Rows taken in since the series was learned; a measure of its readiness.
   [[nodiscard]] std::uint64_t num_rows() const noexcept { return num_rows_; }
+
+  /// Whether what was loaded has the shapes that rows of this model need.
+  [[nodiscard]] bool fits(const ModelInfo& model) const;
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);

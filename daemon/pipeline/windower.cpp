@@ -7,6 +7,7 @@ namespace anomalyd::pipeline {
 namespace {
 
 constexpr std::size_t kRowsToInferPeriod = 32;
+constexpr std::int64_t kLastTime = std::int64_t{1} << 60;  // microseconds; sums stay in range
 
 std::size_t count_cells(std::span<const double> values) {
   return static_cast<std::size_t>(
@@ -127,10 +128,13 @@ void Windower::save(StateWriter& out) const {
 }
 
 bool Windower::load(StateReader& in) {
+  const auto is_time = [](std::int64_t t) { return t > -kLastTime && t < kLastTime; };
   std::int64_t period = 0, last = 0, newest = 0;
   std::uint64_t usual = 0, size = 0;
   if (!in.get(period) || !in.get(last) || !in.get(newest) || !in.get(started_) ||
-      !in.get(regular_) || !in.get(usual) || !in.get_all(deltas_) || !in.get(size)) {
+      !in.get(regular_) || !in.get(usual) || !in.get_all(deltas_) || !in.get(size) || period < 0 ||
+      !is_time(period) || !is_time(last) || !is_time(newest) ||
+      !std::ranges::all_of(deltas_, is_time) || deltas_.size() >= kRowsToInferPeriod) {
     return false;
   }
   period_ = std::chrono::microseconds{period};
@@ -142,6 +146,7 @@ bool Windower::load(StateReader& in) {
     Waiting row{};
     std::int64_t time = 0;
     if (!in.get(time) || !in.get(row.offset) || !in.get_all(row.values)) return false;
+    if (!is_time(time)) return false;
     row.time = EventTime{std::chrono::microseconds{time}};
     row.filled = count_cells(row.values);
     waiting_.push_back(std::move(row));

@@ -140,6 +140,7 @@ void PartitionTask::advance() {
     if (snapshot_wanted_ && blocks_.empty() && !pending_) take_snapshot();
     if (pending_ && !pending_->publishing && alerts_acked_ >= pending_->alerts) publish_snapshot();
   } while (take_in());
+  overdue_bytes_ = pipeline_.overdue_bytes();
   if (retired_ && last_snapshot_ && at_rest()) std::exchange(retired_, nullptr)();
 }
 
@@ -191,7 +192,7 @@ void PartitionTask::on_published(const anomalyd::Status& published) {
 PartitionTask::Status PartitionTask::status() const {
   return {pipeline_.partition(),  pipeline_.counters(),  pipeline_.readiness(),
           pipeline_.num_series(), pipeline_.watermark(), finished_.value_or(0),
-          finished_at_,           queued_bytes_,         alerts_sent_,
+          finished_at_,           queued_bytes(),        alerts_sent_,
           alerts_acked_};
 }
 

@@ -63,8 +63,9 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
 
   /// Hands over samples. Any thread, in offset order, until retire().
   void submit(SampleBlock block);
-  /// Bytes of blocks that are not finished: what back-pressure looks at. Any thread.
-  [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
+  /// Bytes of blocks that are not finished, and of rows whose model is overdue: what back-pressure
+  /// looks at. Any thread.
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_ + overdue_bytes_; }
   /// Any thread.
   void install(std::shared_ptr<const pipeline::LearnedGroup> group);
   /// Takes a snapshot as soon as nothing is in flight; at most one at a time. Any thread.
@@ -98,6 +99,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   boost::asio::strand<boost::asio::any_io_executor> strand_;
   Outside outside_;
   std::atomic<std::size_t> queued_bytes_{0};
+  std::atomic<std::size_t> overdue_bytes_{0};
 
   // Strand-confined from here on.
   pipeline::PartitionPipeline pipeline_;

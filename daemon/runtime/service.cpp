@@ -82,7 +82,7 @@ Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Pa
       clock_{clock},
       started_{clock.monotonic()},
       signals_{control_, SIGTERM, SIGINT},
-      second_timer_{control_},
+      status_timer_{control_},
       snapshot_timer_{control_},
       pool_{pool_threads(options_.threads)},
       disk_{1} {
@@ -259,8 +259,8 @@ int Service::run() {
   signals_.async_wait([this](boost::system::error_code error, int) {
     if (!error) on_signal();
   });
-  second_timer_.expires_after(0s);
-  every_second();
+  status_timer_.expires_after(0s);
+  every_status();
   every_snapshot();
   systemd::ready("starting");
   poll_thread_ = std::thread{[this] {
@@ -309,13 +309,13 @@ void Service::begin_shutdown() {
   poll_->stop();
 }
 
-void Service::every_second() {
-  second_timer_.async_wait([this](boost::system::error_code error) {
+void Service::every_status() {
+  status_timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
     check_progress();
     gather_status();
-    second_timer_.expires_after(1s);
-    every_second();
+    status_timer_.expires_after(options_.status_interval);
+    every_status();
   });
 }
 

@@ -40,6 +40,7 @@ class Service {
   struct Options {
     std::filesystem::path state_dir = "/var/lib/anomalyd";  ///< Snapshots and models.
     std::chrono::milliseconds snapshot_interval{30'000};    ///< 1 s..1 h. Between snapshots.
+    std::chrono::milliseconds status_interval{1'000};       ///< > 0. Between two looks at itself.
     std::size_t threads = 0;  ///< 0..256. Pool threads; 0 takes one per processor, at most 8.
     std::filesystem::path checkpoint;  ///< A model to begin with, besides those in state_dir.
     bool exit_at_end = false;  ///< Stop when every partition was read to its end: for batch runs.
@@ -83,7 +84,7 @@ class Service {
   [[nodiscard]] std::vector<std::shared_ptr<PartitionTask>> tasks() const;
 
   void on_signal();
-  void every_second();
+  void every_status();
   void every_snapshot();
   void gather_status();
   void publish_status(std::vector<PartitionTask::Status> partitions);
@@ -103,7 +104,7 @@ class Service {
   Metrics metrics_;
   boost::asio::io_context control_;
   boost::asio::signal_set signals_;
-  boost::asio::steady_timer second_timer_;
+  boost::asio::steady_timer status_timer_;
   boost::asio::steady_timer snapshot_timer_;
   std::size_t next_snapshot_ = 0;  // control io_context
   boost::asio::thread_pool pool_;

@@ -51,9 +51,11 @@ MemoryTopic topic_with_faults(int rows) {
 class ServiceTest : public ::testing::Test {
  protected:
   std::unique_ptr<Service> make(MemoryTopic& topic) {
+    if (models_ == nullptr) models_ = std::make_unique<PersistenceFactory>();
     Service::Options options;
     options.state_dir = folder_.path();
     options.snapshot_interval = 20ms;
+    options.status_interval = 20ms;
     options.threads = 2;
     options.exit_at_end = exit_at_end_;
     options.poll.poll_timeout = 1ms;
@@ -67,7 +69,7 @@ class ServiceTest : public ::testing::Test {
     parts.source = std::make_unique<MemorySource>(topic);
     parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
     parts.alerts = std::make_unique<MemorySink>(log_);
-    parts.models = std::make_unique<PersistenceFactory>();
+    parts.models = std::move(models_);
     auto service =
         Service::create(std::move(options), std::move(pipeline), std::move(parts), system_clock());
     EXPECT_TRUE(service) << (service ? "" : service.error().message);
@@ -83,6 +85,7 @@ class ServiceTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   MemorySink::Log log_;
+  std::unique_ptr<PersistenceFactory> models_;
   bool exit_at_end_ = true;
   std::size_t queue_bytes_ = 32 << 20;
 };
@@ -166,6 +169,23 @@ TEST_F(ServiceTest, PausesPartitionsInsteadOfGrowingWithoutBound) {
   ASSERT_EQ(make(topic)->run(), 0);
   EXPECT_GT(topic.max_pauses_at_once, 0u);
   EXPECT_EQ(topic.committed[0], 6000) << "and nothing is lost";
+}
+
+TEST_F(ServiceTest, StopsReadingWhileTheModelFailsToCome) {
+  queue_bytes_ = 8 << 10;
+  exit_at_end_ = false;
+  MemoryTopic topic = topic_with_faults(4000);
+  models_ = std::make_unique<PersistenceFactory>();
+  models_->failures = 1;  // and the next try is a minute away
+  auto service = make(topic);
+  auto running = std::async(std::launch::async, [&] { return service->run(); });
+  while (service->status().last_error.empty()) std::this_thread::yield();
+  while (service->status().input.paused < 2) std::this_thread::yield();
+  const ServiceStatus status = service->status();
+  EXPECT_LT(status.input.records, 6000u) << "of 16000";
+  EXPECT_THAT(status.last_error, HasSubstr("training the model of load,heat: failed in a test"));
+  service->stop();
+  EXPECT_EQ(running.get(), 0);
 }
 
 TEST_F(ServiceTest, AnswersAboutItselfOverHttp) {

@@ -64,6 +64,10 @@ class PersistenceFactory final : public ModelFactory {
  public:
   Result<std::unique_ptr<Scorer>> train(const TrainingSet& set, const ProgressFn& progress,
                                         std::stop_token stop, TrainingReport& report) override {
+    if (failures > 0) {
+      --failures;
+      return fail(ErrorKind::kExhausted, "failed in a test");
+    }
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "stopped");
     if (set.series.empty()) return fail(ErrorKind::kInvalid, "found 0 series; expected 1 or more");
     progress({"persistence", 1.0, 0.0});
@@ -98,6 +102,7 @@ class PersistenceFactory final : public ModelFactory {
   }
 
   int trained = 0;
+  int failures = 0;  ///< So many calls of train() fail.
 };
 
 }  // namespace anomalyd::testing
