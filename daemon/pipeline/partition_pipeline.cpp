@@ -192,6 +192,8 @@ void PartitionPipeline::start(Series& series, Group& group) {
   std::size_t learned_rows = 0;
   if (known != group.learned->series.end()) {
     series.track = known->second.track;
+    // A snapshot may be older than the model: what it lacks of the rows learned from is skipped.
+    series.windower.skip_to(known->second.windower.last_time());
     // The rows behind the last one that was learned from are still to be judged.
     const auto last = known->second.windower.last_time().time_since_epoch().count();
     learned_rows = static_cast<std::size_t>(

@@ -153,6 +153,7 @@ class PartitionPipeline {
   void configure(Series& series);
   void on_row(Series& series, const Windower::Row& row);
   void start_if_known(Series& series);
+  void start_if_learned(Series& series);
   [[nodiscard]] bool stands_where_learned(const Series& series) const;
   void start(Series& series, Group& group);
   void watch_unknown_channels(Series& series, const Windower::Row& row);

@@ -63,6 +63,12 @@ Windower Windower::as_of(EventTime time) const {
   return then;
 }
 
+void Windower::skip_to(EventTime time) {
+  last_time_ = std::max(last_time_, time);
+  newest_ = std::max(newest_, time);
+  std::erase_if(waiting_, [&](const Waiting& row) { return row.time <= last_time_; });
+}
+
 void Windower::release_due(const Options& options, const RowFn& release, bool all) {
   while (!waiting_.empty()) {
     Waiting& row = waiting_.front();

@@ -59,6 +59,9 @@ class Windower {
   /// A copy as it stood behind its row at `time`: what came later can be taken in again.
   [[nodiscard]] Windower as_of(EventTime time) const;
 
+  /// Takes all up to `time` for released: such samples are late from now on.
+  void skip_to(EventTime time);
+
   /// Time between rows; zero until it is known.
   [[nodiscard]] std::chrono::microseconds period() const noexcept { return period_; }
   /// Of the last row released; the epoch before the first.

@@ -166,6 +166,33 @@ TEST_F(PartitionPipelineTest, KeepsWhatItHasCollectedAcrossARestart) {
   EXPECT_TRUE(driver_.train(factory_));
 }
 
+TEST_F(PartitionPipelineTest, GoesOnFromASnapshotThatIsOlderThanTheModel) {
+  Fleet again{driver_};
+  for (const auto& fault : {std::pair<std::string, int>{"a", 650}, {"a", 700}}) {
+    fleet_.faults.insert(fault);
+    again.faults.insert(fault);
+  }
+  fleet_.run({"a"}, 0, 300);
+  const auto snapshot = driver_.save();
+  fleet_.run({"a"}, 300, 600);
+  ASSERT_TRUE(driver_.train(factory_));
+  fleet_.run({"a"}, 600, 900);
+  const auto verdicts = std::exchange(driver_.verdicts, {});
+  const auto alerts = std::exchange(driver_.alerts, {});
+  ASSERT_THAT(alerts, Not(IsEmpty()));
+
+  ASSERT_TRUE(driver_.restart_from(snapshot));
+  again.run({"a"}, 0, 900);
+  EXPECT_EQ(driver_.pipeline().counters().learned, 600u);
+  EXPECT_EQ(driver_.pipeline().counters().late, 0u);
+  ASSERT_EQ(driver_.verdicts.size(), verdicts.size());
+  for (std::size_t i = 0; i < verdicts.size(); ++i) {
+    ASSERT_EQ(driver_.verdicts[i].verdict.p_value, verdicts[i].verdict.p_value) << i;
+  }
+  ASSERT_EQ(driver_.alerts.size(), alerts.size());
+  for (std::size_t i = 0; i < alerts.size(); ++i) EXPECT_EQ(driver_.alerts[i].id, alerts[i].id);
+}
+
 TEST_F(PartitionPipelineTest, RefusesADamagedSnapshot) {
   fleet_.run({"a"}, 0, 100);
   StateWriter out;

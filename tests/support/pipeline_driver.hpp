@@ -59,12 +59,19 @@ class PipelineDriver {
   }
   /// Replaces the pipeline by one that was restored from its snapshot.
   [[nodiscard]] Status restart() {
+    const auto snapshot = save();
+    return restart_from(snapshot);
+  }
+  [[nodiscard]] std::vector<std::byte> save() const {
     StateWriter out;
     pipeline_.save(out);
+    return std::move(out).take();
+  }
+  [[nodiscard]] Status restart_from(std::span<const std::byte> snapshot) {
     pipeline_ = pipeline::PartitionPipeline{{"test", 0}, options_};
     if (group_) pipeline_.install(group_);
     watch();
-    StateReader in{out.bytes()};
+    StateReader in{snapshot};
     return pipeline_.load(in);
   }
 
