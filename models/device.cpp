@@ -1,20 +1,12 @@
 #include "models/device.hpp"
 
-#include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/ones.h>
-#include <c10/core/InferenceMode.h>
-#include <c10/util/Exception.h>
-#include <torch/cuda.h>
-#include <torch/version.h>
-
 #include <algorithm>
 #include <charconv>
 #include <new>
 #include <optional>
 #include <thread>
+
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

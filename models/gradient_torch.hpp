@@ -1,14 +1,12 @@
 #pragma once
 // Private to models/: includes torch.
 
-#include <ATen/core/Generator.h>
-#include <ATen/core/Tensor.h>
-
 #include <functional>
 #include <vector>
 
 #include "daemon/core/result.hpp"
 #include "models/member_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 

@@ -1,8 +1,6 @@
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/baddbmm.h>
-#include <ATen/ops/sub.h>
 
 #include "models/layers_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

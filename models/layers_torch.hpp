@@ -1,11 +1,10 @@
 #pragma once
 // Private to models/: includes torch.
 
-#include <ATen/TensorOperators.h>
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
+
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 

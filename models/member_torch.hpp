@@ -1,8 +1,6 @@
 #pragma once
 // Private to models/: includes torch.
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <functional>
 #include <stop_token>
@@ -13,6 +11,7 @@
 #include "daemon/core/result.hpp"
 #include "models/layers_torch.hpp"
 #include "models/member_options.hpp"
+#include "models/tensor_torch.hpp"
 #include "models/training_rows_torch.hpp"
 
 namespace anomalyd::models {

@@ -5,15 +5,10 @@
 // Pearson, On lines and planes of closest fit (1901); Baldi and Hornik (1989) show that it is what
 // a linear autoencoder learns.
 
-#include <ATen/ops/cat.h>
-#include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/linalg_eigh.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 
 #include "models/registry_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -5,13 +5,10 @@
 // From all channels ("var": one [lags C + 1, C] matrix), or each channel from its own past only
 // ("ar": lags + 1 numbers per channel). Hoerl and Kennard, Ridge regression (1970).
 
-#include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_solve.h>
-#include <ATen/ops/stack.h>
-
 #include <algorithm>
 
 #include "models/registry_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

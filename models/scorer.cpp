@@ -1,12 +1,10 @@
-#include <ATen/Parallel.h>
-#include <ATen/ops/from_blob.h>
-#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "models/device.hpp"
 #include "models/scorer_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {
@@ -58,7 +56,7 @@ Status TorchScorer::move_to(std::string_view device) {
   const auto resolved = pick_device(device);
   if (!resolved) return Failure{resolved.error()};
   const std::string before = std::exchange(info_.device, *resolved);
-  const Status moved = without_exceptions([&]() -> Status {
+  Status moved = without_exceptions([&]() -> Status {
     place();
     return {};
   });
@@ -93,7 +91,7 @@ Status TorchScorer::check(const Batch& batch) const {
 
 Status TorchScorer::for_each_job(const Batch& batch,
                                  const std::function<void(const Unfolded&)>& score_job) {
-  if (const Status ok = check(batch); !ok) return ok;
+  if (Status ok = check(batch); !ok) return ok;
   return without_exceptions([&]() -> Status {
     const c10::InferenceMode inference;
     const at::Device device{info_.device};

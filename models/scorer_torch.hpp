@@ -1,8 +1,6 @@
 #pragma once
 // Private to models/: includes torch.
 
-#include <ATen/core/Tensor.h>
-
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,6 +11,7 @@
 #include "models/checkpoint.hpp"
 #include "models/job_pool.hpp"
 #include "models/member_torch.hpp"
+#include "models/tensor_torch.hpp"
 #include "models/unfolded_torch.hpp"
 
 namespace anomalyd::models {

@@ -1,9 +1,5 @@
 #include "models/torch_models.hpp"
 
-#include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -16,6 +12,7 @@
 #include "models/plan.hpp"
 #include "models/registry_torch.hpp"
 #include "models/scorer_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {

@@ -1,12 +1,8 @@
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "models/tensor_torch.hpp"
 #include "models/training_rows_torch.hpp"
 
 namespace anomalyd::models {

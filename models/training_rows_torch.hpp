@@ -1,14 +1,12 @@
 #pragma once
 // Private to models/: includes torch.
 
-#include <ATen/TensorOperators.h>
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "daemon/core/model.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 

@@ -1,9 +1,8 @@
-#include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "models/tensor_torch.hpp"
 #include "models/training_rows_torch.hpp"
 #include "models/unfolded_torch.hpp"
 

@@ -1,14 +1,13 @@
 #pragma once
 // Private to models/: includes torch.
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
 
 #include "daemon/core/batch.hpp"
 #include "models/layers_torch.hpp"
 #include "models/scoring_jobs.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 

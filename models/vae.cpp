@@ -8,13 +8,12 @@
 // variational Bayes (2014); free bits: Kingma et al., Inverse autoregressive flow (2016); missing
 // cells: Xu et al., Donut (2018).
 
-#include <ATen/ops/randn.h>
-
 #include <algorithm>
 
 #include "models/dense_torch.hpp"
 #include "models/gradient_torch.hpp"
 #include "models/registry_torch.hpp"
+#include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
 namespace {
