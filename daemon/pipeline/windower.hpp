@@ -26,6 +26,8 @@ class Windower {
   /// Whether one sample is a whole row or one of several parts of it.
   enum class RowShape : std::uint8_t { kWhole, kPartial };
 
+  static constexpr std::uint32_t kLongestGap = 4096;  ///< Rows that may ever be bridged.
+
   struct Options {
     std::size_t length = 32;  ///< 8..4096 rows. The part of a series that autoencoders look at.
     std::size_t stride = 1;   ///< 1..length rows. Every stride-th row of a series is judged.
