@@ -266,7 +266,7 @@ bool passes_by_itself(rd_kafka_resp_err_t error) {
 Result<std::vector<Position>> offsets_at(rd_kafka_s* client,
                                          std::span<const PartitionId> partitions,
                                          std::int64_t millis, std::chrono::milliseconds timeout) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  auto tries = timeout / kElectionPause;
   std::vector<Position> positions;
   bool beyond_end = false;
   auto error = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -276,13 +276,14 @@ Result<std::vector<Position>> offsets_at(rd_kafka_s* client,
     for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = millis;
     error = rd_kafka_offsets_for_times(client, list.get(), static_cast<int>(timeout.count()));
     positions.clear();
+    beyond_end = false;
     for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
       const auto& entry = list->elems[i];
       error = entry.err;
       beyond_end = beyond_end || entry.offset < 0;
       positions.push_back({{entry.topic, entry.partition}, entry.offset});
     }
-  } while (passes_by_itself(error) && std::chrono::steady_clock::now() < deadline);
+  } while (passes_by_itself(error) && --tries > 0);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return fail(ErrorKind::kUnavailable,
                 fmt::format("kafka: the offsets of {} partitions could not be read ({})",

@@ -199,6 +199,7 @@ TEST_F(ServiceTest, AnswersAboutItselfOverHttp) {
     return page ? page->body : page.error().message;
   };
   while (get("/readyz").rfind("READY", 0) != 0) std::this_thread::yield();
+  while (!service->status().idle()) std::this_thread::yield();
   EXPECT_THAT(get("/healthz"), HasSubstr("READY"));
   EXPECT_THAT(get("/metrics"), HasSubstr("anomalyd_records_consumed_total 5600"));
   EXPECT_THAT(get("/metrics"), Not(HasSubstr("m0"))) << "no series id in a metric";
