@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #include "config/load.hpp"
@@ -71,7 +72,7 @@ int run(const std::string& file, Mode mode) {
 }  // namespace
 }  // namespace anomalyd
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   CLI::App app{"Finds anomalies in telemetry from Kafka and publishes incidents."};
   app.set_version_flag("--version", ANOMALYD_VERSION);
   std::string file = "/etc/anomalyd/anomalyd.yaml";
@@ -86,4 +87,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   using anomalyd::Mode;
   return anomalyd::run(file, check ? Mode::kCheck : once ? Mode::kOnce : Mode::kServe);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "anomalyd: %s\n", error.what());
+  return 1;
 }

@@ -125,8 +125,8 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
     options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
   }
-  return runtime::Service::create(std::move(options.service), std::move(options.pipeline),
-                                  std::move(parts), clock);
+  return runtime::Service::create(std::move(options.service), options.pipeline, std::move(parts),
+                                  clock);
 }
 
 }  // namespace anomalyd

@@ -115,7 +115,7 @@ class Screen {
 Status read_all(KafkaReader& reader, const Arguments& arguments, Screen& screen) {
   const auto& stop = interrupted();
   while (!stop && (arguments.follow || !reader.at_end())) {
-    const auto polled =
+    auto polled =
         reader.poll(200ms, [&](std::span<const Record> records) { screen.take(records); });
     if (!polled && !polled.error().retriable()) return polled;
   }

@@ -45,7 +45,7 @@ std::string short_help(const std::string& help) {
 }  // namespace
 
 std::string bash_completion(const CLI::App& app) {
-  const std::string name = app.get_name();
+  const std::string& name = app.get_name();
   std::string cases;
   walk(app, name, [&](const CLI::App& command, const std::string& words) {
     std::vector<std::string> candidates = subcommand_names(command);
@@ -74,7 +74,7 @@ complete -o default -F _{0} {0}
 }
 
 std::string zsh_completion(const CLI::App& app) {
-  const std::string name = app.get_name();
+  const std::string& name = app.get_name();
   std::string cases;
   walk(app, name, [&](const CLI::App& command, const std::string& words) {
     std::string items;
@@ -110,7 +110,7 @@ compdef _{0} {0}
 }
 
 std::string fish_completion(const CLI::App& app) {
-  const std::string name = app.get_name();
+  const std::string& name = app.get_name();
   std::string text = "# fish completion for " + name + "\n";
   walk(app, "", [&](const CLI::App& command, const std::string& words) {
     const auto subcommands = subcommand_names(command);

@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
 
 #include "tools/commands.hpp"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   CLI::App app{"Works with anomalyd: sets it up, trains, evaluates, replays and watches it.",
                "anomalyctl"};
   anomalyd::tools::Command chosen;
@@ -14,4 +16,7 @@ int main(int argc, char** argv) {
     return asked_for_help ? anomalyd::tools::kOk : anomalyd::tools::kUsage;
   }
   return chosen();
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "anomalyctl: %s\n", error.what());
+  return anomalyd::tools::kFailed;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace anomalyd::tools {
 
@@ -89,7 +90,7 @@ std::string short_count(double count) {
 
 std::string short_duration(double seconds) {
   if (seconds > 0 && seconds < 1) return fmt::format("{:.0f}ms", seconds * 1000);
-  const auto s = static_cast<long>(seconds + 0.5);
+  const auto s = std::lround(seconds);
   if (s < 60) return fmt::format("{}s", s);
   if (s < 3600) return fmt::format("{}m {:02}s", s / 60, s % 60);
   if (s < 86400) return fmt::format("{}h {:02}m", s / 3600, s / 60 % 60);

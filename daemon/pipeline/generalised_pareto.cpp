@@ -31,7 +31,7 @@ std::vector<double> shapes_of(std::span<const double> candidates, std::span<cons
 std::vector<double> candidates_for(std::span<const double> values) {
   std::vector<double> sorted{values.begin(), values.end()};
   const double n = static_cast<double>(sorted.size());
-  const auto quartile = sorted.begin() + std::max(0, static_cast<int>(n / 4 + 0.5) - 1);
+  const auto quartile = sorted.begin() + std::max(0, static_cast<int>(std::lround(n / 4)) - 1);
   std::nth_element(sorted.begin(), quartile, sorted.end());
   const double largest = *std::max_element(quartile, sorted.end());
   const double first_quartile = std::max(*quartile, 1e-12 * largest);

@@ -181,7 +181,8 @@ bool History::load(StateReader& in) {
   const auto is_gap = [](std::uint32_t gap) {
     return gap == kRestart || gap <= Windower::kLongestGap;
   };
-  return std::ranges::all_of(gaps, is_gap) && offsets.size() == times.size() && gaps.size() == times.size() &&
+  return std::ranges::all_of(gaps, is_gap) && offsets.size() == times.size() &&
+         gaps.size() == times.size() &&
          (times.empty()
               ? rows.empty()
               : width > 0 && rows.size() / width == times.size() && rows.size() % width == 0);

@@ -14,9 +14,10 @@ constexpr std::size_t kBytesInFlight = 8 << 20;
 
 }  // namespace
 
-PartitionTask::PartitionTask(asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
-                             std::optional<Offset> begin, const Outside& outside)
-    : strand_{asio::make_strand(std::move(pool))},
+PartitionTask::PartitionTask(const asio::any_io_executor& pool,
+                             pipeline::PartitionPipeline pipeline, std::optional<Offset> begin,
+                             const Outside& outside)
+    : strand_{asio::make_strand(pool)},
       outside_{outside},
       pipeline_{std::move(pipeline)},
       finished_{begin},

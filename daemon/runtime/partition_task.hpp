@@ -58,7 +58,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   };
 
   /// `begin`: where a snapshot says to go on; nullopt leaves that to the offsets of the group.
-  PartitionTask(boost::asio::any_io_executor pool, pipeline::PartitionPipeline pipeline,
+  PartitionTask(const boost::asio::any_io_executor& pool, pipeline::PartitionPipeline pipeline,
                 std::optional<Offset> begin, const Outside& outside);
 
   /// Hands over samples. Any thread, in offset order, until retire().

@@ -29,7 +29,7 @@ std::size_t pool_threads(std::size_t asked) {
 }  // namespace
 
 Result<std::unique_ptr<Service>> Service::create(Options options,
-                                                 pipeline::PipelineOptions pipeline_options,
+                                                 const pipeline::PipelineOptions& pipeline_options,
                                                  Parts parts, Clock& clock) {
   auto snapshots = SnapshotStore::open(options.state_dir / "partitions");
   if (!snapshots) return fail(std::move(snapshots.error()), "opening the state folder");
@@ -39,12 +39,12 @@ Result<std::unique_ptr<Service>> Service::create(Options options,
     return fail(ErrorKind::kInvalid, (options.state_dir / "models").string() +
                                          ": cannot create the folder: " + error.message());
   }
-  std::unique_ptr<Service> service{new Service{std::move(options), std::move(pipeline_options),
+  std::unique_ptr<Service> service{new Service{std::move(options), pipeline_options,
                                                std::move(parts), std::move(*snapshots), clock}};
   if (auto loaded = service->load_models(); !loaded) return Failure{std::move(loaded.error())};
   if (!service->options_.http.listen.empty()) {
     Service& self = *service;
-    const auto health = [&self](bool good, const std::string& line) {
+    const auto health = [](bool good, const std::string& line) {
       return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
     };
     auto admin = AdminServer::listen(
@@ -73,10 +73,10 @@ Result<std::unique_ptr<Service>> Service::create(Options options,
   return service;
 }
 
-Service::Service(Options options, pipeline::PipelineOptions pipeline_options, Parts parts,
+Service::Service(Options options, const pipeline::PipelineOptions& pipeline_options, Parts parts,
                  SnapshotStore snapshots, Clock& clock)
     : options_{std::move(options)},
-      pipeline_options_{std::move(pipeline_options)},
+      pipeline_options_{pipeline_options},
       parts_{std::move(parts)},
       snapshots_{std::move(snapshots)},
       clock_{clock},

@@ -61,8 +61,8 @@ class Service {
 
   /// Errors: kInvalid (state folder, address in use), kIncompatible (a checkpoint).
   static Result<std::unique_ptr<Service>> create(Options options,
-                                                 pipeline::PipelineOptions pipeline, Parts parts,
-                                                 Clock& clock);
+                                                 const pipeline::PipelineOptions& pipeline,
+                                                 Parts parts, Clock& clock);
   ~Service();
 
   /// Runs until a signal, the end of the input, or a failure. Returns the exit code.
@@ -75,8 +75,8 @@ class Service {
   [[nodiscard]] std::string http_address() const { return admin_ ? admin_->address() : ""; }
 
  private:
-  Service(Options options, pipeline::PipelineOptions pipeline, Parts parts, SnapshotStore snapshots,
-          Clock& clock);
+  Service(Options options, const pipeline::PipelineOptions& pipeline, Parts parts,
+          SnapshotStore snapshots, Clock& clock);
   [[nodiscard]] Status load_models();
   [[nodiscard]] Status load_model(const std::filesystem::path& path);
   void adopt(std::shared_ptr<const pipeline::LearnedGroup> group, std::unique_ptr<Scorer> scorer);

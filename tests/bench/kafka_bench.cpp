@@ -204,8 +204,8 @@ class Latencies {
           const auto alert = connectors::parse_alert(record.value);
           if (!alert || alert->state != AlertState::kOpen || alert->type != AlertType::kAnomaly)
             continue;
-          millis_.push_back(
-              static_cast<double>(now - alert->time.time_since_epoch().count() / 1000));
+          millis_.push_back(static_cast<double>(now) -
+                            static_cast<double>(alert->time.time_since_epoch().count()) / 1000);
         }
       });
     }
@@ -256,7 +256,7 @@ int latency(const Arguments& a) {
 }  // namespace
 }  // namespace anomalyd
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): a bench may end so
   CLI::App app{"Load and measurements around a running Kafka."};
   app.require_subcommand(1);
   anomalyd::Arguments a;

@@ -13,7 +13,6 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::IsEmpty;
-using ::testing::Key;
 using ::testing::Pair;
 
 const std::filesystem::path kFolder = "config/examples";

@@ -14,13 +14,12 @@ namespace {
 using std::filesystem::path;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
 /// A folder of the test's own.
 class FileSourceTest : public ::testing::Test {
- protected:
+ public:
   FileSourceTest()
       : folder_{path{::testing::TempDir()} /
                 ::testing::UnitTest::GetInstance()->current_test_info()->name()} {
@@ -28,6 +27,7 @@ class FileSourceTest : public ::testing::Test {
   }
   ~FileSourceTest() override { std::filesystem::remove_all(folder_); }
 
+ protected:
   path write(const std::string& name, const std::string& text) {
     std::ofstream{folder_ / name, std::ios::binary} << text;
     return folder_ / name;

@@ -33,7 +33,7 @@ using From = KafkaReader::From;
 class KafkaBrokerTest : public ::testing::Test {
  protected:
   std::string make_topic(int partitions, const std::string& name = "t") {
-    const std::string topic = unique(name);
+    std::string topic = unique(name);
     const auto made = admin_->ensure_topic({.name = topic, .partitions = partitions});
     if (!made) throw std::runtime_error{made.error().message};
     return topic;

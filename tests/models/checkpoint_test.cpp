@@ -15,7 +15,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 namespace fs = std::filesystem;
@@ -23,13 +22,14 @@ using Bytes = std::vector<std::byte>;
 
 /// A folder of its own for each test, gone with it.
 class CheckpointFile : public ::testing::Test {
- protected:
+ public:
   CheckpointFile() {
     std::string pattern = (fs::temp_directory_path() / "checkpoint_test.XXXXXX").string();
     folder_ = ::mkdtemp(pattern.data());
   }
   ~CheckpointFile() override { fs::remove_all(folder_); }
 
+ protected:
   [[nodiscard]] fs::path path() const { return folder_ / "model.ckpt"; }
   [[nodiscard]] std::size_t num_files() const {
     return static_cast<std::size_t>(

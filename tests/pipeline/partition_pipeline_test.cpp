@@ -114,7 +114,7 @@ TEST_F(PartitionPipelineTest, SharesOfAllChannelsAddUpToOne) {
 
 TEST_F(PartitionPipelineTest, GivesTheSameVerdictsWhateverTheBlockSize) {
   std::vector<std::vector<double>> scores;
-  for (const std::size_t block_size : {1, 37, 5000}) {
+  for (const std::size_t block_size : {1U, 37U, 5000U}) {
     PipelineDriver driver{options_for_test(), {{"cpu", "%"}, {"mem", "MB"}}};
     driver.block_size = block_size;
     Fleet fleet{driver};

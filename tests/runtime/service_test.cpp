@@ -70,8 +70,7 @@ class ServiceTest : public ::testing::Test {
     parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
     parts.alerts = std::make_unique<MemorySink>(log_);
     parts.models = std::move(models_);
-    auto service =
-        Service::create(std::move(options), std::move(pipeline), std::move(parts), system_clock());
+    auto service = Service::create(std::move(options), pipeline, std::move(parts), system_clock());
     EXPECT_TRUE(service) << (service ? "" : service.error().message);
     return service ? std::move(*service) : nullptr;
   }

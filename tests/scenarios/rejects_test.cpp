@@ -51,7 +51,7 @@ std::string good_record(int machine, int row) {
 }
 
 class RejectsScenario : public ::testing::Test {
- protected:
+ public:
   RejectsScenario() {
     const auto loaded = config::load(
         fmt::format(R"(
@@ -84,6 +84,7 @@ http: {{listen: "127.0.0.1:0"}}
     if (thread_.joinable()) stop();
   }
 
+ protected:
   /// Publishes good rows, and every bad record once in their middle.
   void publish() {
     const auto producer = KafkaProducer::connect({.kafka = {.brokers = brokers_}}).value();

@@ -17,7 +17,6 @@ namespace {
 using ::anomalyd::testing::PersistenceFactory;
 using ::anomalyd::testing::TempFolder;
 using std::chrono::seconds;
-using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsNan;

@@ -10,7 +10,6 @@ namespace {
 
 using ::testing::DoubleEq;
 using ::testing::DoubleNear;
-using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsNan;
 

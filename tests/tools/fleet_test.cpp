@@ -29,6 +29,7 @@ std::vector<Fleet::Row> all_rows(Fleet fleet) {
 /// Compares bit by bit, so that NaN equals itself.
 bool same(const Fleet::Row& a, const Fleet::Row& b) {
   return a.machine == b.machine && a.time == b.time &&
+         // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): bits are what is compared
          std::memcmp(a.values.data(), b.values.data(), sizeof a.values) == 0;
 }
 

@@ -11,7 +11,6 @@ namespace anomalyd::tools {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsNan;
 using Format = RowEncoder::Format;
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
