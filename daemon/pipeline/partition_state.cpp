@@ -70,16 +70,6 @@ Status PartitionPipeline::load(StateReader& in) {
   return {};
 }
 
-/// A snapshot of a series that collected rows, all of which a model has been learned from since.
-void PartitionPipeline::start_if_learned(Series& series) {
-  for (auto& [key, group] : groups_) {
-    const auto known = group.learned->series.find(series.id);
-    if (known == group.learned->series.end()) continue;
-    if (series.windower.last_time() <= known->second.windower.last_time()) start(series, group);
-    return;
-  }
-}
-
 bool PartitionPipeline::load_series(StateReader& in) {
   std::string id;
   Windower windower;
