@@ -44,7 +44,7 @@ test: all ## Build all, run every test but the slow ones, Kafka included
 
 .PHONY: test-slow
 test-slow: all ## The tests that take minutes: crashes and outages
-	@$(SETUP) $(TEST_KAFKA)
+	@$(SETUP) $(TEST_KAFKA) scripts
 	@ctest --preset release -L slow
 
 .PHONY: demo
@@ -63,7 +63,7 @@ need-data:
 
 .PHONY: bench
 bench: build ## Measure speed into build/bench/results.json (PEER=script to compare with)
-	@$(SETUP) kafka
+	@$(SETUP) kafka scripts
 	@cmake --build build -j $(JOBS) --target benchmarks
 	@tools/bench $(if $(PEER),--peer "$(PEER)")
 
