@@ -78,6 +78,7 @@ bool PartitionPipeline::load_series(StateReader& in) {
   if (!in.get_text(id) || !windower.load(in) || !incidents.load(in) || !in.get(judged)) {
     return false;
   }
+  if (index_.contains(id)) return false;  // no series is written twice
   Series& series = series_[find_or_add(id)];
   if (!judged) {
     auto history = std::make_unique<History>();

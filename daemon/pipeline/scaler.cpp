@@ -61,8 +61,8 @@ Scaler Scaler::fit(std::span<const double> rows, std::span<const std::int64_t> t
       if (std::isfinite(rows[i])) values.push_back(rows[i]);
     }
     PerChannel& channel = scaler.channels_[c];
-    channel.counter = counters == Counters::kDetect && looks_like_counter(values);
-    if (channel.counter) {
+    channel.counter = counters == Counters::kDetect && looks_like_counter(values) ? 1 : 0;
+    if (channel.counter != 0) {
       values.clear();
       for (std::size_t t = 1; t < times.size(); ++t) {
         const double now = rows[t * channels + c], before = rows[(t - 1) * channels + c];
@@ -79,7 +79,7 @@ void Scaler::apply(std::span<const double> raw, std::int64_t time_us, std::span<
   for (std::size_t c = 0; c < channels_.size(); ++c) {
     PerChannel& channel = channels_[c];
     double value = raw[c];
-    if (channel.counter && std::isfinite(value)) {
+    if (channel.counter != 0 && std::isfinite(value)) {
       const double before = channel.last_value;
       const auto elapsed = time_us - channel.last_time;
       const bool known = channel.last_time != 0 && elapsed > 0 && value >= before;

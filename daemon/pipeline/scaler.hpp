@@ -40,7 +40,7 @@ class Scaler {
            scaled * static_cast<double>(channels_[channel].scale);
   }
   [[nodiscard]] bool is_counter(std::size_t channel) const noexcept {
-    return channels_[channel].counter;
+    return channels_[channel].counter != 0;
   }
   [[nodiscard]] std::size_t num_channels() const noexcept { return channels_.size(); }
 
@@ -56,7 +56,7 @@ class Scaler {
     float scale = 1;
     double last_value = 0;       // counters only
     std::int64_t last_time = 0;  // microseconds; 0 before the first value
-    bool counter = false;
+    std::uint8_t counter = 0;    // a bool read from a file may be neither
     char padding[7] = {};
   };
   std::vector<PerChannel> channels_;
