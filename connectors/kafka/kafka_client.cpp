@@ -34,7 +34,7 @@ void on_error(rd_kafka_t*, int error, const char* reason, void* opaque) {
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: return state.brokers_went(reason);
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__RESOLVE:
-      return state.log(KafkaLogLevel::kDebug, fmt::format("librdkafka: {}", reason));
+    case RD_KAFKA_RESP_ERR__TIMED_OUT: return state.connection_failed(reason);
     default:
       state.log(KafkaLogLevel::kWarning,
                 fmt::format("{} ({})", reason,
@@ -76,6 +76,14 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+bool a_broker_answers(rd_kafka_s* client, std::chrono::milliseconds timeout) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  const auto error =
+      rd_kafka_metadata(client, 0, nullptr, &metadata, static_cast<int>(timeout.count()));
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_metadata_destroy(metadata);
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 Record to_record(const rd_kafka_message_t& message) {
   Record record;
   record.partition = message.partition;
@@ -110,15 +118,37 @@ void RdKafkaDelete::operator()(rd_kafka_topic_partition_list_s* list) const noex
 }
 
 void KafkaClientState::brokers_went(std::string reason) {
-  if (!away_.exchange(true)) {
-    log(KafkaLogLevel::kWarning, fmt::format("no broker answers ({}); trying again", reason));
-  }
   const std::lock_guard lock{mutex_};
+  if (reach_ == Reach::kAway) return;
+  log(KafkaLogLevel::kWarning, fmt::format("no broker answers ({}); trying again", reason));
   reason_ = std::move(reason);
+  reach_ = Reach::kAway;
+}
+
+// librdkafka says that all are down at most once an outage, and not at all if the last to go is one
+// whose address it does not know: the group's coordinator, for example.
+void KafkaClientState::connection_failed(std::string reason) {
+  log(KafkaLogLevel::kDebug, fmt::format("librdkafka: {}", reason));
+  const std::lock_guard lock{mutex_};
+  if (reach_ != Reach::kAnswers) return;
+  reason_ = std::move(reason);
+  reach_ = Reach::kInDoubt;
 }
 
 void KafkaClientState::brokers_came() {
-  if (away_ && away_.exchange(false)) log(KafkaLogLevel::kInfo, "a broker answers again");
+  if (reach_ == Reach::kAnswers) return;
+  if (reach_.exchange(Reach::kAnswers) == Reach::kAway) {
+    log(KafkaLogLevel::kInfo, "a broker answers again");
+  }
+}
+
+void KafkaClientState::look_for_brokers(rd_kafka_s* client, std::chrono::milliseconds timeout) {
+  if (reach_ == Reach::kAnswers) return;
+  if (a_broker_answers(client, timeout)) return brokers_came();
+  brokers_went([this] {
+    const std::lock_guard lock{mutex_};
+    return reason_;
+  }());
 }
 
 Error KafkaClientState::away_error() const {
@@ -161,14 +191,6 @@ Result<RdKafka> make_consumer(RdKafkaConf conf) {
 
 Result<RdKafka> make_producer(RdKafkaConf conf) {
   return make_client(RD_KAFKA_PRODUCER, std::move(conf));
-}
-
-bool a_broker_answers(rd_kafka_s* client, std::chrono::milliseconds timeout) {
-  const rd_kafka_metadata_t* metadata = nullptr;
-  const auto error =
-      rd_kafka_metadata(client, 0, nullptr, &metadata, static_cast<int>(timeout.count()));
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_metadata_destroy(metadata);
-  return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 RdKafkaPartitions to_list(std::span<const PartitionId> partitions) {

@@ -51,17 +51,23 @@ class KafkaClientState {
   void log(KafkaLogLevel level, std::string_view sentence) const {
     if (log_fn_) log_fn_(level, sentence);
   }
-  /// No broker can be reached; `reason` is the last one given.
+  /// No broker can be reached, for this reason.
   void brokers_went(std::string reason);
+  /// A connection failed. Others may stand: whoever looks next finds out.
+  void connection_failed(std::string reason);
   /// A broker answered.
   void brokers_came();
-  [[nodiscard]] bool brokers_away() const noexcept { return away_; }
-  /// kUnavailable, with the last reason.
+  /// Unless nothing failed since a broker answered last, asks all of them; waits up to `timeout`.
+  void look_for_brokers(rd_kafka_s* client, std::chrono::milliseconds timeout);
+  [[nodiscard]] bool brokers_away() const noexcept { return reach_ == Reach::kAway; }
+  /// kUnavailable, with the reason.
   [[nodiscard]] Error away_error() const;
 
  private:
+  enum class Reach { kAnswers, kInDoubt, kAway };
+
   KafkaLogFn log_fn_;
-  std::atomic<bool> away_ = false;
+  std::atomic<Reach> reach_ = Reach::kAnswers;
   mutable std::mutex mutex_;  // callbacks come from any thread of librdkafka
   std::string reason_;        // guarded by mutex_
 };
@@ -74,9 +80,6 @@ using RdKafkaProperties = std::initializer_list<std::pair<const char*, std::stri
                                             KafkaClientState& state);
 [[nodiscard]] Result<RdKafka> make_consumer(RdKafkaConf conf);
 [[nodiscard]] Result<RdKafka> make_producer(RdKafkaConf conf);
-
-/// Asks any broker anything; true if one answers in time.
-[[nodiscard]] bool a_broker_answers(rd_kafka_s* client, std::chrono::milliseconds timeout);
 
 [[nodiscard]] RdKafkaPartitions to_list(std::span<const PartitionId> partitions);
 [[nodiscard]] RdKafkaPartitions to_list(std::span<const Position> positions);

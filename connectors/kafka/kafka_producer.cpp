@@ -93,10 +93,7 @@ Result<std::unique_ptr<KafkaProducer>> KafkaProducer::connect(Options options, K
   impl->server = std::jthread{[impl = impl.get()](const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       rd_kafka_poll(impl->client.get(), kServeMillis);
-      if (impl->brokers_away() &&
-          a_broker_answers(impl->client.get(), milliseconds{kServeMillis})) {
-        impl->brokers_came();
-      }
+      impl->look_for_brokers(impl->client.get(), milliseconds{kServeMillis});
     }
   }};
   return std::unique_ptr<KafkaProducer>{new KafkaProducer{std::move(impl)}};

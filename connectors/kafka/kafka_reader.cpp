@@ -154,9 +154,7 @@ Status KafkaReader::poll(milliseconds timeout, const RecordsFn& take) {
   const bool idle = self.records.empty();
   if (!idle) take(self.records.view());
   self.records.clear();
-  if (idle && self.brokers_away() && a_broker_answers(self.client.get(), kProbe)) {
-    self.brokers_came();
-  }
+  if (idle) self.look_for_brokers(self.client.get(), kProbe);
   if (auto fault = std::exchange(self.fault, std::nullopt)) return Failure{std::move(*fault)};
   if (idle && self.brokers_away()) return Failure{self.away_error()};
   return {};

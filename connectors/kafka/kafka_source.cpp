@@ -48,7 +48,6 @@ struct KafkaSource::Impl : KafkaClientState {
   void take(RdKafkaMessage message);
   void take_event(const rd_kafka_message_t& message);
   void hand_over();
-  void look_for_brokers(bool idle);
   void assign(rd_kafka_topic_partition_list_t* partitions);
   void revoke(rd_kafka_topic_partition_list_t* partitions);
   void commit_and_wait(const rd_kafka_topic_partition_list_t* offsets);
@@ -60,7 +59,7 @@ struct KafkaSource::Impl : KafkaClientState {
   std::set<PartitionId> paused;            // of the assigned ones
   bool joined = false;                     // partitions were assigned at least once
   bool revoking = false;
-  unsigned busy_polls = 0;     // while brokers were away
+  unsigned busy_polls = 0;
   std::optional<Error> fault;  // to be returned by the poll that met it
 
   KafkaRecords records;  // collected by poll and not handed over yet
@@ -126,16 +125,11 @@ Status KafkaSource::poll(milliseconds timeout, SourceHandler& handler) {
   const bool idle = impl_->records.empty();
   impl_->hand_over();
   impl_->handler = nullptr;
-  impl_->look_for_brokers(idle);
+  // Records prove nothing: they may have been fetched before the brokers went.
+  if (idle || ++impl_->busy_polls % 16 == 0) impl_->look_for_brokers(impl_->client.get(), kProbe);
   if (auto fault = std::exchange(impl_->fault, std::nullopt)) return Failure{std::move(*fault)};
   if (impl_->brokers_away()) return Failure{impl_->away_error()};
   return {};
-}
-
-// Records prove nothing: they may have been fetched before the brokers went.
-void KafkaSource::Impl::look_for_brokers(bool idle) {
-  if (!brokers_away() || (!idle && ++busy_polls % 16 != 0)) return;
-  if (a_broker_answers(client.get(), kProbe)) brokers_came();
 }
 
 void KafkaSource::Impl::take(RdKafkaMessage message) {

@@ -232,13 +232,10 @@ void Service::note_error(const Error& error) {
 
 void Service::note_brokers(const Status& status) {
   const std::lock_guard lock{mutex_};
-  const std::string message = status ? "" : status.error().message;
-  if (message == status_.broker_trouble) return;
-  if (message.empty())
-    spdlog::info("the brokers answer again");
-  else
-    spdlog::warn("{}; waiting, nothing is lost", message);
-  status_.broker_trouble = message;
+  const bool was_well = status_.broker_trouble.empty();
+  status_.broker_trouble = status ? "" : status.error().message;
+  if (was_well && !status) spdlog::warn("{}; waiting, nothing is lost", status_.broker_trouble);
+  if (!was_well && status) spdlog::info("the brokers answer again");
 }
 
 void Service::prepare_and_poll() {
