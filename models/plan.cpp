@@ -10,15 +10,19 @@ namespace {
 
 using Options = TorchModelFactory::Options;
 
+constexpr double kValuesInBank = 65'536;
+
 struct Alias {
   std::string_view name;
   std::string_view members;
 };
-// The best of the members without memory that were measured: short and dilated lags of all
-// channels, own lags, and the linear autoencoder.
+// The best that was measured: short and dilated lags of all channels, own lags, the linear
+// autoencoder, and memories of short and long windows with and without their level.
 constexpr Alias kAliases[] = {
-    {"auto", "var4+vard+ar16+pca"},
+    {"auto", "var4+bank16+bank32c+vard+ar16+pca+bank32"},
+    {"linear", "var4+vard+ar16+pca"},
     {"predictor", "var4+vard+ar16"},
+    {"memory", "bank16+bank32c+bank32"},
 };
 
 MemberSpec predictor(std::string name, std::vector<double> lags, bool own, double ridge) {
@@ -26,6 +30,12 @@ MemberSpec predictor(std::string name, std::vector<double> lags, bool own, doubl
   return {std::move(name),
           "predictor",
           {{"lags", std::move(lags)}, {"own", {own ? 1.0 : 0.0}}, {"ridge", {ridge}}}};
+}
+
+MemberSpec memory(std::string name, double window, bool centred) {
+  return {std::move(name),
+          "memory",
+          {{"window", {window}}, {"centred", {centred ? 1.0 : 0.0}}, {"values", {kValuesInBank}}}};
 }
 
 MemberSpec dense(const std::string& kind, const Options& options, std::size_t channels) {
@@ -46,6 +56,9 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
   if (name == "ar16") {
     return predictor(name, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, true, 1e-3);
   }
+  if (name == "bank16") return memory(name, 16, false);
+  if (name == "bank32") return memory(name, 32, false);
+  if (name == "bank32c") return memory(name, 32, true);
   if (name == "pca") {
     return MemberSpec{name,
                       name,
@@ -54,9 +67,11 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
                        {"rank", {0.0}}}};
   }
   if (name == "dense_ae" || name == "vae") return dense(name, options, channels);
-  return fail(ErrorKind::kInvalid, "kind: found '" + name +
-                                       "'; expected auto, pca, dense_ae, vae, predictor, var4, "
-                                       "vard or ar16, or several joined by '+'");
+  return fail(ErrorKind::kInvalid,
+              "kind: found '" + name +
+                  "'; expected auto, linear, pca, dense_ae, vae, predictor, memory, "
+                  "var4, vard, ar16, bank16, bank32 or bank32c, or several "
+                  "joined by '+'");
 }
 
 std::vector<std::string> split_names(std::string_view kind) {

@@ -15,6 +15,7 @@ constexpr std::array kKinds{
     Row{"pca", make_pca},
     Row{"dense_ae", make_dense_ae},
     Row{"vae", make_vae},
+    Row{"memory", make_memory},
 };
 
 }  // namespace

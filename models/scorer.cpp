@@ -35,6 +35,11 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
     const std::vector<std::int64_t> lags = entry.member->lags();
     info_.context = std::max(info_.context, static_cast<std::size_t>(lags.front()) + 1);
     if (is_run(lags)) num_recent_ = std::max(num_recent_, lags.front() + 1);
+    if (const auto* memory = dynamic_cast<const MemoryMember*>(entry.member.get())) {
+      memories_.push_back(memory);
+      info_.recalling.push_back(info_.members.size());
+      info_.code_widths.push_back(static_cast<std::uint32_t>(memory->code_width()));
+    }
     info_.members.push_back(entry.name);
   }
   place();
@@ -85,8 +90,22 @@ Status TorchScorer::check(const Batch& batch) const {
                                                 "; expected at most " +
                                                 std::to_string(info_.slots.size()));
     }
+    if (!memories_.empty() && window.memory == nullptr) {
+      return fail(ErrorKind::kInvalid,
+                  "batch: found a window without a memory; expected that of "
+                  "its series");
+    }
   }
   return {};
+}
+
+at::Tensor TorchScorer::on_device(const Batch& batch) const {
+  const at::Device device{info_.device};
+  if (device.is_cpu()) return {};
+  auto* rows = const_cast<float*>(batch.rows.data());  // from_blob takes no const; read only
+  return at::from_blob(rows, {static_cast<std::int64_t>(batch.num_rows()),
+                              static_cast<std::int64_t>(batch.channels)})
+      .to(device);
 }
 
 Status TorchScorer::for_each_job(const Batch& batch,
@@ -95,13 +114,7 @@ Status TorchScorer::for_each_job(const Batch& batch,
   return without_exceptions([&]() -> Status {
     const c10::InferenceMode inference;
     const at::Device device{info_.device};
-    at::Tensor device_rows;
-    if (!device.is_cpu()) {
-      auto* rows = const_cast<float*>(batch.rows.data());  // from_blob takes no const; read only
-      device_rows = at::from_blob(rows, {static_cast<std::int64_t>(batch.num_rows()),
-                                         static_cast<std::int64_t>(batch.channels)})
-                        .to(device);
-    }
+    const at::Tensor device_rows = on_device(batch);
     const std::size_t share = (batch.windows.size() + pool_->threads() - 1) / pool_->threads();
     const std::size_t block =
         device.is_cpu() ? std::clamp(share, kSmallestBlock, kLargestBlock) : kAcceleratorBlock;
@@ -123,12 +136,14 @@ Result<Residuals> TorchScorer::score(const Batch& batch) {
     const at::Tensor newest = windows.newest();
     for (std::size_t i = 0; i < members_.size(); ++i) {
       const Member& member = *members_[i].member;
+      if (std::ranges::find(info_.recalling, i) != info_.recalling.end()) continue;
       const at::Tensor residuals =
           member.residuals(windows.inputs(member.lags()), newest, windows.choice());
       windows.scatter(residuals, result.values.data() + i * result.channels, stride);
     }
   });
   if (!scored) return Failure{scored.error()};
+  if (Status recalled = recall(batch, result); !recalled) return Failure{recalled.error()};
   return result;
 }
 

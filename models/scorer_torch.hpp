@@ -11,6 +11,7 @@
 #include "models/checkpoint.hpp"
 #include "models/job_pool.hpp"
 #include "models/member_torch.hpp"
+#include "models/memory_torch.hpp"
 #include "models/tensor_torch.hpp"
 #include "models/unfolded_torch.hpp"
 
@@ -33,6 +34,8 @@ class TorchScorer final : public Scorer {
 
   [[nodiscard]] const ModelInfo& info() const override { return info_; }
   [[nodiscard]] Result<Residuals> score(const Batch& batch) override;
+  [[nodiscard]] Result<Memory> memorize(std::span<const float> rows, std::uint32_t slot,
+                                        std::size_t learned) override;
   [[nodiscard]] Status move_to(std::string_view device) override;
 
   /// See torch_models.hpp for these two. Errors: kInvalid for a member that does not reconstruct.
@@ -50,6 +53,12 @@ class TorchScorer final : public Scorer {
   // Calls `score_job` for every job of the batch; in parallel on a CPU.
   [[nodiscard]] Status for_each_job(const Batch& batch,
                                     const std::function<void(const Unfolded&)>& score_job);
+  // Scores the members with a memory, series by series. No memory has changed if it fails.
+  [[nodiscard]] Status recall(const Batch& batch, Residuals& result);
+  void recall(const Batch& batch, const at::Tensor& device_rows, ScoringJob windows, Memory& memory,
+              Residuals& result) const;
+  // The batch's rows on an accelerator, undefined on a CPU.
+  [[nodiscard]] at::Tensor on_device(const Batch& batch) const;
   // Collects one [n, width] tensor per job of a member that reconstructs.
   using WindowFn = std::function<at::Tensor(const at::Tensor& inputs, const at::Tensor& residuals)>;
   [[nodiscard]] Result<std::vector<float>> over_windows(const Batch& batch, std::size_t member,
@@ -57,6 +66,7 @@ class TorchScorer final : public Scorer {
 
   ModelInfo info_;
   std::vector<NamedMember> members_;
+  std::vector<const MemoryMember*> memories_;  // those of info_.recalling
   std::size_t threads_;
   std::int64_t num_recent_ = 1;  // rows of the longest window; members with gaps unfold their own
   std::unique_ptr<JobPool> pool_;

@@ -9,6 +9,7 @@
 #include "daemon/core/time.hpp"
 #include "models/checkpoint.hpp"
 #include "models/device.hpp"
+#include "models/memory_torch.hpp"
 #include "models/plan.hpp"
 #include "models/registry_torch.hpp"
 #include "models/scorer_torch.hpp"
@@ -77,6 +78,11 @@ TrainingReport::Member report_of(const NamedMember& entry, const TrainingRows& r
   const std::int64_t context = entry.member->lags().front() + 1;
   const std::int64_t first = rows.num_slots() > 1 ? 1 : 0;
   TrainingReport::Member report{entry.name, entry.member->num_parameters(), 0, 0, epochs};
+  if (dynamic_cast<const MemoryMember*>(entry.member.get()) != nullptr) {
+    // What it knows is in the memory of each series, which is yet to come.
+    report.fit_loss = report.validation_loss = std::numeric_limits<double>::quiet_NaN();
+    return report;
+  }
   for (std::int64_t slot = first; slot < rows.num_slots(); ++slot) {
     const bool closed_form = epochs == 0;
     const EndSplit split = split_in_time(rows, slot, context);
@@ -108,6 +114,7 @@ Result<std::vector<NamedMember>> fit_all(const std::vector<MemberSpec>& plan,
                                          const ProgressFn& progress, TrainingReport& report) {
   std::vector<NamedMember> members;
   for (const MemberSpec& spec : plan) {
+    if (run.stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     auto member = make_member(spec);
     if (!member) return Failure{std::move(member.error())};
     run.progress = [&](double share, double loss) {

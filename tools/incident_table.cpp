@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "tools/progress.hpp"
 
@@ -33,8 +34,9 @@ std::string short_time(EventTime time) {
 
 std::string feature_text(const Alert::Feature& feature) {
   const std::string unit = feature.unit.empty() ? "" : " " + feature.unit;
-  return fmt::format("{} {:.4g}{} (expected {:.4g})", feature.name, feature.observed, unit,
-                     feature.expected);
+  const std::string expected =
+      std::isnan(feature.expected) ? "" : fmt::format(" (expected {:.4g})", feature.expected);
+  return fmt::format("{} {:.4g}{}{}", feature.name, feature.observed, unit, expected);
 }
 
 std::string what(const Alert& alert) {

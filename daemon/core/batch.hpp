@@ -7,6 +7,8 @@
 
 namespace anomalyd {
 
+struct Memory;
+
 /// Windows to be scored by one model, carried as segments.
 ///
 /// Neighbouring windows of a series share all but one row, so each series present contributes its
@@ -21,6 +23,9 @@ struct Batch {
   struct Window {
     std::uint32_t end_row;
     std::uint32_t slot;  ///< Which of the model's stacked weights: 0 is the pooled model.
+    /// Of the window's series, if the model has a memory: it moves on as the window is scored, so
+    /// the windows of a series come in time order, each once. Outlives the scoring of the batch.
+    Memory* memory = nullptr;
   };
   std::size_t channels = 0;
   std::size_t context = 0;

@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/core/batch.hpp"
+#include "daemon/core/memory.hpp"
 #include "daemon/core/result.hpp"
 #include "daemon/core/sample.hpp"
 
@@ -24,6 +26,10 @@ struct ModelInfo {
   std::size_t context = 0;           ///< Rows in a window, the newest one included.
   std::vector<std::string> slots;    ///< Series with weights of their own: slot i + 1 is slots[i].
   std::string device;                ///< "cpu" or "cuda:0": where it scores now.
+  /// The members with a memory, and how many numbers are in their code of one channel. Their
+  /// residuals are distances: they know how far off a row is, not what was expected of it.
+  std::vector<std::size_t> recalling;
+  std::vector<std::uint32_t> code_widths;
 };
 
 /// Turns windows into residuals.
@@ -37,6 +43,14 @@ class Scorer {
   virtual ~Scorer() = default;
   [[nodiscard]] virtual const ModelInfo& info() const = 0;
   [[nodiscard]] virtual Result<Residuals> score(const Batch& batch) = 0;
+  /// The memory of a series that begins with `rows` ([n x channels], as in a Batch) and has
+  /// `learned` rows to learn from in all. The rows behind `rows` are scored with it as they come,
+  /// and it takes the rest of the learned ones in when their last one has been scored. Empty if no
+  /// member has a memory.
+  [[nodiscard]] virtual Result<Memory> memorize(std::span<const float> /*rows*/,
+                                                std::uint32_t /*slot*/, std::size_t /*learned*/) {
+    return Memory{};
+  }
   /// Moves the weights to another device ("cpu", "cuda:0").
   [[nodiscard]] virtual Status move_to(std::string_view device) = 0;
 };

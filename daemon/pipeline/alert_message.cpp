@@ -31,10 +31,12 @@ std::string channels_text(const Alert& alert) {
   std::size_t named = 0;
   for (const Alert::Feature& feature : alert.features) {
     if (named == kMaxNamed || (named > 0 && feature.share < kMinShare)) break;
-    text +=
-        fmt::format("{}{} {} where {} was expected ({:.0f} % of the score)", named == 0 ? "" : "; ",
-                    feature.name, with_unit(feature.observed, feature.unit),
-                    with_unit(feature.expected, feature.unit), 100 * feature.share);
+    const std::string expected =
+        std::isnan(feature.expected)
+            ? ""
+            : fmt::format(" where {} was expected", with_unit(feature.expected, feature.unit));
+    text += fmt::format("{}{} {}{} ({:.0f} % of the score)", named == 0 ? "" : "; ", feature.name,
+                        with_unit(feature.observed, feature.unit), expected, 100 * feature.share);
     ++named;
   }
   return named == 0 ? fmt::format("score {:.3g} over {:.3g}", alert.score, alert.threshold) : text;

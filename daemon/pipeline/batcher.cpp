@@ -64,7 +64,7 @@ Batch merge(const std::vector<Batcher::Item>& items) {
     const Batch& part = item.request.batch;
     merged.rows.insert(merged.rows.end(), part.rows.begin(), part.rows.end());
     for (const Batch::Window& window : part.windows) {
-      merged.windows.push_back({base + window.end_row, window.slot});
+      merged.windows.push_back({base + window.end_row, window.slot, window.memory});
     }
   }
   return merged;

@@ -256,13 +256,14 @@ std::vector<double> Calibration::attribute(std::span<const float> residuals) con
   return shares;
 }
 
-std::size_t Calibration::leading_member(std::span<const float> residuals) const {
-  std::size_t leading = 0;
+std::optional<std::size_t> Calibration::leading_member(std::span<const float> residuals,
+                                                       std::span<const std::size_t> without) const {
+  std::optional<std::size_t> leading;
   double largest = -1.0;
   for (std::size_t member = 0; member < smoothed_.size(); ++member) {
     const auto row = residuals.subspan(member * channels_, channels_);
     if (std::ranges::all_of(row, [](float r) { return std::isnan(r); })) continue;
-    if (part_of(member) <= largest) continue;
+    if (part_of(member) <= largest || std::ranges::find(without, member) != without.end()) continue;
     leading = member;
     largest = part_of(member);
   }

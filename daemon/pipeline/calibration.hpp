@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -64,8 +65,10 @@ class Calibration {
 
   /// Each channel's share of the cost of `residuals`, members weighted by their part in the score.
   [[nodiscard]] std::vector<double> attribute(std::span<const float> residuals) const;
-  /// The member with the largest part in the score, of those that saw something in `residuals`.
-  [[nodiscard]] std::size_t leading_member(std::span<const float> residuals) const;
+  /// The member with the largest part in the score, of those that saw something in `residuals`
+  /// and are not in `without`; none if there is no such member.
+  [[nodiscard]] std::optional<std::size_t> leading_member(
+      std::span<const float> residuals, std::span<const std::size_t> without) const;
 
   [[nodiscard]] std::size_t members() const noexcept { return smoothed_.size(); }
   [[nodiscard]] std::size_t channels() const noexcept { return channels_; }

@@ -62,9 +62,10 @@ class Detector {
   [[nodiscard]] std::vector<double> attribute(std::span<const float> residuals) const {
     return calibration_.attribute(residuals);
   }
-  /// The member with the largest part in the score of this row: its residuals give "expected".
-  [[nodiscard]] std::size_t leading_member(std::span<const float> residuals) const {
-    return calibration_.leading_member(residuals);
+  /// The member with the largest part in the score of this row, of all but those in `without`.
+  [[nodiscard]] std::optional<std::size_t> leading_member(
+      std::span<const float> residuals, std::span<const std::size_t> without) const {
+    return calibration_.leading_member(residuals, without);
   }
 
   /// The p-value that alerts with the whole budget left.

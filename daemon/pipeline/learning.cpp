@@ -6,7 +6,7 @@
 namespace anomalyd::pipeline {
 namespace {
 
-constexpr std::uint32_t kCalibrationVersion = 2;
+constexpr std::uint32_t kCalibrationVersion = 3;
 constexpr std::size_t kRowsPerCall = 4096;  // windows scored at once while calibrating
 
 std::size_t rows_to_fit(std::size_t rows, double calibration_share) {
@@ -46,16 +46,24 @@ void hold_last_value(std::vector<float>& rows, std::size_t channels) {
   }
 }
 
-/// Residuals of the rows [first, n): [n - first x members x channels], NaN where a cell was
-/// missing. Rows before the first one repeat it.
-Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
-                                        std::uint32_t slot) {
+/// Residuals of the rows [first, n), which the model was not fitted to, and the memory of the
+/// series behind the last of them.
+struct Calibrating {
+  std::vector<float> residuals;  // [n - first x members x channels], NaN where a cell was missing
+  Memory memory;
+};
+
+/// Rows before the first one repeat it.
+Result<Calibrating> calibrating(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
+                                std::uint32_t slot) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
   std::vector<float> held = scaled.rows;
   hold_last_value(held, channels);
 
-  std::vector<float> all;
+  auto memory = scorer.memorize(std::span{held}.first(first * channels), slot, n);
+  if (!memory) return fail(std::move(memory.error()), "memorizing the rows of a series");
+  Calibrating result{{}, *std::move(memory)};
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     const std::size_t end = std::min(n, begin + kRowsPerCall);
     Batch batch{channels, context, {}, {}};
@@ -65,7 +73,8 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
                         &held[source * channels] + channels);
     }
     for (std::size_t i = begin; i < end; ++i) {
-      batch.windows.push_back({static_cast<std::uint32_t>(context - 1 + i - begin), slot});
+      batch.windows.push_back(
+          {static_cast<std::uint32_t>(context - 1 + i - begin), slot, &result.memory});
     }
     auto residuals = scorer.score(batch);
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
@@ -77,9 +86,10 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
         }
       }
     }
-    all.insert(all.end(), residuals->values.begin(), residuals->values.end());
+    result.residuals.insert(result.residuals.end(), residuals->values.begin(),
+                            residuals->values.end());
   }
-  return all;
+  return result;
 }
 
 /// A track that goes on behind the last row of its history.
@@ -201,6 +211,7 @@ std::vector<std::byte> LearnedGroup::calibration() const {
   StateWriter out;
   out.put(kCalibrationVersion);
   pooled.save(out);
+  pooled_memory.save(out);
   out.put(static_cast<std::uint64_t>(series.size()));
   for (const auto& [id, known] : series) {
     out.put_text(id);
@@ -221,7 +232,8 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   }
   auto group = std::make_shared<LearnedGroup>();
   std::uint64_t size = 0;
-  bool ok = group->pooled.load(in) && in.get(size) &&
+  bool ok = group->pooled.load(in) && group->pooled_memory.load(in) && in.get(size) &&
+            group->pooled_memory.fits(info.channels.size(), info.code_widths) &&
             group->pooled.channels() == info.channels.size() &&
             group->pooled.members() == info.members.size();
   for (std::uint64_t i = 0; ok && i < size; ++i) {
@@ -274,31 +286,35 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
   group->info = learned.scorer->info();
   const std::size_t members = group->info.members.size();
   std::vector<float> pooled;
+  std::vector<Memory> memories;
   std::chrono::microseconds pooled_period{0};
   for (std::size_t i = 0; i < histories.size(); ++i) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     const auto& slots = group->info.slots;
     const auto own = std::find(slots.begin(), slots.end(), histories[i].series);
     const auto slot = own == slots.end() ? 0U : static_cast<std::uint32_t>(own - slots.begin() + 1);
-    auto residuals = residuals_of(*learned.scorer, scaled[i], fitted[i], slot);
-    if (!residuals) return Failure{std::move(residuals.error())};
+    auto own_weights = calibrating(*learned.scorer, scaled[i], fitted[i], slot);
+    if (!own_weights) return Failure{std::move(own_weights.error())};
 
     LearnedGroup::Known known{track_behind(histories[i], scalers[i], group->info.context, options),
                               histories[i].windower.as_of(
                                   EventTime{std::chrono::microseconds{histories[i].times.back()}})};
     known.track.slot = slot;
     known.track.detector =
-        Detector::calibrate(*residuals, members, channels.size(),
+        Detector::calibrate(own_weights->residuals, members, channels.size(),
                             options.detector_for(known.windower.period(), histories.size()));
+    known.track.memory = own_weights->memory;
     group->series.emplace(histories[i].series, std::move(known));
 
     if (i >= options.training.pooled_series) continue;
     auto common =
-        slot == 0 ? std::move(residuals) : residuals_of(*learned.scorer, scaled[i], fitted[i], 0);
+        slot == 0 ? std::move(own_weights) : calibrating(*learned.scorer, scaled[i], fitted[i], 0);
     if (!common) return Failure{std::move(common.error())};
-    pooled.insert(pooled.end(), common->begin(), common->end());
+    pooled.insert(pooled.end(), common->residuals.begin(), common->residuals.end());
+    memories.push_back(std::move(common->memory));
     pooled_period = histories[i].windower.period();
   }
+  group->pooled_memory = Memory::pooled(memories, channels.size());
   group->pooled = Detector::calibrate(pooled, members, channels.size(),
                                       options.detector_for(pooled_period, histories.size()));
   learned.group = std::move(group);

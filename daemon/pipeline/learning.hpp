@@ -56,8 +56,9 @@ struct LearnedGroup {
     Windower windower;
   };
   std::unordered_map<std::string, Known> series;
-  /// The detector a new series of the group starts with, on its own scaler and the pooled weights.
+  /// What a new series of the group starts with, on its own scaler and the pooled weights.
   Detector pooled;
+  Memory pooled_memory;
 
   /// The opaque bytes that a checkpoint keeps beside the weights.
   [[nodiscard]] std::vector<std::byte> calibration() const;

@@ -265,7 +265,8 @@ std::vector<Alert::Feature> PartitionPipeline::evidence(const Series& series,
   const Batch& batch = request.batch;
   const Scaler& scaler = series.track.scaler;
   const std::vector<double> shares = series.track.detector.attribute(residuals);
-  const std::size_t leader = series.track.detector.leading_member(residuals) * batch.channels;
+  const auto leader =
+      series.track.detector.leading_member(residuals, request.group->info.recalling);
   const std::size_t newest = batch.windows[window].end_row * batch.channels;
   std::vector<Alert::Feature> features;
   for (std::size_t c = 0; c < batch.channels; ++c) {
@@ -273,7 +274,8 @@ std::vector<Alert::Feature> PartitionPipeline::evidence(const Series& series,
     if (std::isnan(raw)) continue;
     const Channel& channel = request.group->info.channels[c];
     const auto scaled = static_cast<double>(batch.rows[newest + c]);
-    const auto residual = static_cast<double>(residuals[leader + c]);
+    const auto residual =
+        leader ? static_cast<double>(residuals[*leader * batch.channels + c]) : NAN;
     // A counter is shown as the rate that was judged.
     const double observed = scaler.is_counter(c) ? scaler.restore(c, scaled) : raw;
     features.push_back({channel.name, scaler.is_counter(c) ? channel.unit + "/s" : channel.unit,

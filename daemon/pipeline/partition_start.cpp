@@ -65,6 +65,7 @@ void PartitionPipeline::start(Series& series, Group& group) {
         first.rows, first.times, first.width,
         options_.training.detect_counters ? Scaler::Counters::kDetect : Scaler::Counters::kIgnore);
     series.track.detector = group.learned->pooled;
+    series.track.memory = group.learned->pooled_memory;
     series.track.faults = DataFaults{first.rows, first.width, options_.faults};
     series.track.provisional = true;
     learned_rows = 0;  // its first rows fill the window and the rest of them are judged as well

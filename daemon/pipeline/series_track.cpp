@@ -79,7 +79,8 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
                       window_.begin() + static_cast<std::ptrdiff_t>(first * channels),
                       window_.end());
     for (const std::uint32_t fresh : judged_rows) {
-      batch.windows.push_back({static_cast<std::uint32_t>(base + history + fresh - first), slot});
+      batch.windows.push_back(
+          {static_cast<std::uint32_t>(base + history + fresh - first), slot, &memory});
     }
   }
   const std::size_t keep = std::min(rows, context - 1);
@@ -98,14 +99,15 @@ bool SeriesTrack::fits(const ModelInfo& model) const {
   const std::size_t rows = window_.size() / channels;
   return scaler.num_channels() == channels && detector.channels() == channels &&
          detector.members() == model.members.size() && faults.num_channels() == channels &&
-         slot <= model.slots.size() && rows < model.context &&
-         rows >= std::min<std::size_t>(filled_, model.context - 1);
+         memory.fits(channels, model.code_widths) && slot <= model.slots.size() &&
+         rows < model.context && rows >= std::min<std::size_t>(filled_, model.context - 1);
 }
 
 void SeriesTrack::save(StateWriter& out) const {
   scaler.save(out);
   detector.save(out);
   faults.save(out);
+  memory.save(out);
   out.put(slot);
   out.put(provisional);
   out.put_all(window_);
@@ -119,9 +121,9 @@ void SeriesTrack::save(StateWriter& out) const {
 
 bool SeriesTrack::load(StateReader& in) {
   num_fresh_ = 0;
-  return scaler.load(in) && detector.load(in) && faults.load(in) && in.get(slot) &&
-         in.get(provisional) && in.get_all(window_) && in.get_all(holes_) && in.get(hole_at_) &&
-         in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) &&
+  return scaler.load(in) && detector.load(in) && faults.load(in) && memory.load(in) &&
+         in.get(slot) && in.get(provisional) && in.get_all(window_) && in.get_all(holes_) &&
+         in.get(hole_at_) && in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) &&
          in.get(num_rows_) && (holes_.empty() || hole_at_ < holes_.size()) &&
          scaler.num_channels() > 0 && window_.size() % scaler.num_channels() == 0;
 }

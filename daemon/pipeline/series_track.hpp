@@ -32,6 +32,7 @@ class SeriesTrack {
   Scaler scaler;
   Detector detector;
   DataFaults faults;
+  Memory memory;             ///< Changed by the scorer alone while windows are being scored.
   std::uint32_t slot = 0;    ///< Weights of the model that are this series' own; 0 is the pooled.
   bool provisional = false;  ///< Judged with the calibration of its group, not yet its own.
 

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMagic = 0x50414e53444d4e41;  // "ANMDSNAP"
-constexpr std::uint32_t kFormat = 2;
+constexpr std::uint32_t kFormat = 3;
 constexpr std::size_t kHeaderBytes = sizeof kMagic + sizeof kFormat + sizeof(Offset);
 constexpr std::size_t kSumBytes = sizeof(std::uint64_t);
 constexpr const char* kDraft = ".draft";  // part of the name of every file not published

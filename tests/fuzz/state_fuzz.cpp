@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/pipeline/partition_pipeline.hpp"
+#include "models/memory_bank.hpp"
 
 namespace anomalyd {
 namespace {
@@ -21,10 +22,19 @@ ModelInfo model() {
   ModelInfo info;
   info.kind = "persistence";
   info.version = "test";
-  info.members = {"persistence"};
+  info.members = {"persistence", "memory"};
+  info.recalling = {1};
+  info.code_widths = {1};
   info.channels = {{"load", "%"}, {"heat", "C"}};
   info.context = 4;
   return info;
+}
+
+/// What a scorer does with a memory for each window.
+void move_on(Memory& memory, std::size_t channels) {
+  const std::vector<float> code(channels, 0.5F);
+  for (Memory::Bank& bank : memory.banks) models::note(memory, bank, {channels, 1, code, code});
+  models::advance(memory, 1, channels);
 }
 
 /// Rows of the given series behind whatever it has seen, with a gap and a hole.
@@ -38,8 +48,11 @@ void judge_rows(PartitionPipeline& pipeline, const std::string& series, EventTim
   pipeline.ingest(block);
   pipeline.flush();
   for (const pipeline::ScoreRequest& request : pipeline.take_requests()) {
-    Residuals residuals{1, request.batch.channels, {}};
-    residuals.values.assign(request.batch.windows.size() * request.batch.channels, 2.5F);
+    Residuals residuals{2, request.batch.channels, {}};
+    residuals.values.assign(2 * request.batch.windows.size() * request.batch.channels, 2.5F);
+    for (const Batch::Window& window : request.batch.windows) {
+      move_on(*window.memory, request.batch.channels);
+    }
     pipeline.judge(request, std::move(residuals));
   }
   (void)pipeline.take_alerts();

@@ -41,7 +41,7 @@ class CheckpointFile : public ::testing::Test {
 
 class EveryKindOnDisk : public CheckpointFile, public ::testing::WithParamInterface<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindOnDisk,
-                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "auto"),
+                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "memory", "auto"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKindOnDisk, ScoresTheSameAfterSavingAndLoading) {
@@ -65,7 +65,7 @@ TEST_P(EveryKindOnDisk, ScoresTheSameAfterSavingAndLoading) {
   EXPECT_EQ(loaded->extras.provenance_json, extras.provenance_json);
   EXPECT_EQ(loaded->extras.calibration, extras.calibration);
   const Batch batch = batch_of(*scorer, coupled_rows(90, 2, 3), 2);
-  EXPECT_EQ(residuals_of(*loaded->scorer, batch), residuals_of(*scorer, batch));
+  EXPECT_EQ(residuals_of(*loaded->scorer, batch, scorer.memories), residuals_of(scorer, batch));
 }
 
 TEST_F(CheckpointFile, ReplacesTheOldOneAndLeavesNothingBeside) {

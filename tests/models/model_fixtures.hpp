@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -59,14 +60,42 @@ inline TrainingSet training_set(std::size_t channels, std::vector<std::vector<fl
   return set;
 }
 
+/// A scorer, and by slot the memory of a series that it was trained on.
+struct Trained {
+  std::unique_ptr<Scorer> scorer;
+  std::vector<Memory> memories;
+
+  Scorer& operator*() const { return *scorer; }
+  Scorer* operator->() const { return scorer.get(); }
+  explicit operator bool() const { return scorer != nullptr; }
+};
+
+/// The memory of a series that begins with `rows`; a failure fails the test.
+inline Memory memory_of(Scorer& scorer, std::vector<float> rows, std::uint32_t slot = 0) {
+  const std::size_t channels = scorer.info().channels.size();
+  for (std::size_t i = 0; i < rows.size(); ++i) {  // a missing cell holds the last value
+    if (std::isnan(rows[i])) rows[i] = i < channels ? 0 : rows[i - channels];
+  }
+  auto memory = scorer.memorize(rows, slot, rows.size() / channels);
+  EXPECT_TRUE(memory) << (memory ? "" : memory.error().message);
+  return memory ? *std::move(memory) : Memory{};
+}
+
 /// Trains; a failure fails the test and gives nothing.
-inline std::unique_ptr<Scorer> trained(const Options& options, const TrainingSet& set,
-                                       TrainingReport* report = nullptr,
-                                       const ProgressFn& progress = {}) {
+inline Trained trained(const Options& options, const TrainingSet& set,
+                       TrainingReport* report = nullptr, const ProgressFn& progress = {}) {
   TrainingReport unused;
   auto scorer = factory(options)->train(set, progress, {}, report == nullptr ? unused : *report);
   EXPECT_TRUE(scorer) << (scorer ? "" : scorer.error().message);
-  return scorer ? std::move(*scorer) : nullptr;
+  if (!scorer) return {};
+  Trained result{std::move(*scorer), {}};
+  const std::vector<std::string>& slots = result->info().slots;
+  result.memories.push_back(memory_of(*result, set.series.front().rows));
+  for (std::uint32_t slot = 1; slot <= slots.size(); ++slot) {
+    const auto of_slot = std::ranges::find(set.series, slots[slot - 1], &TrainingSet::Series::id);
+    result.memories.push_back(memory_of(*result, of_slot->rows, slot));
+  }
+  return result;
 }
 
 /// All windows of `rows` for this scorer, in one slot.
@@ -79,11 +108,17 @@ inline Batch batch_of(const Scorer& scorer, const std::vector<float>& rows,
   return batch;
 }
 
-/// The residuals of a batch; a failure fails the test and gives none.
-inline std::vector<float> residuals_of(Scorer& scorer, const Batch& batch) {
+/// The residuals of a batch; a failure fails the test and gives none. Windows have the memory of
+/// their slot, as it is at first.
+inline std::vector<float> residuals_of(Scorer& scorer, Batch batch, std::vector<Memory> memories) {
+  for (Batch::Window& window : batch.windows) window.memory = &memories.at(window.slot);
   auto result = scorer.score(batch);
   EXPECT_TRUE(result) << (result ? "" : result.error().message);
   return result ? std::move(result->values) : std::vector<float>{};
+}
+
+inline std::vector<float> residuals_of(const Trained& model, const Batch& batch) {
+  return residuals_of(*model, batch, model.memories);
 }
 
 /// Compares element by element: EXPECT_THAT(values, AllNear(expected, 1e-5)).

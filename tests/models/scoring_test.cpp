@@ -13,25 +13,28 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // One window after the other, each in a batch of its own.
-std::vector<float> one_by_one(Scorer& scorer, const Batch& batch) {
+std::vector<float> one_by_one(const Trained& model, const Batch& batch) {
   std::vector<float> values;
+  std::vector<Memory> memories = model.memories;
   for (const Batch::Window& window : batch.windows) {
     const auto first = (window.end_row + 1 - batch.context) * batch.channels;
     const auto last = (window.end_row + std::size_t{1}) * batch.channels;
-    const Batch single{batch.channels,
-                       batch.context,
-                       {batch.rows.begin() + static_cast<std::ptrdiff_t>(first),
-                        batch.rows.begin() + static_cast<std::ptrdiff_t>(last)},
-                       {{static_cast<std::uint32_t>(batch.context - 1), window.slot}}};
-    const std::vector<float> part = residuals_of(scorer, single);
-    values.insert(values.end(), part.begin(), part.end());
+    const Batch single{
+        batch.channels,
+        batch.context,
+        {batch.rows.begin() + static_cast<std::ptrdiff_t>(first),
+         batch.rows.begin() + static_cast<std::ptrdiff_t>(last)},
+        {{static_cast<std::uint32_t>(batch.context - 1), window.slot, &memories.at(window.slot)}}};
+    const auto part = model->score(single);
+    if (!part) return values;
+    values.insert(values.end(), part->values.begin(), part->values.end());
   }
   return values;
 }
 
 class EveryKindScores : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindScores,
-                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "auto"),
+                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "memory", "auto"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKindScores, TheSameHoweverWindowsAreBatched) {
@@ -39,7 +42,7 @@ TEST_P(EveryKindScores, TheSameHoweverWindowsAreBatched) {
   options.threads = 2;
   const auto scorer = trained(options, training_set(3, {coupled_rows(300, 3, 1)}));
   const Batch batch = batch_of(*scorer, coupled_rows(700, 3, 2));
-  EXPECT_THAT(residuals_of(*scorer, batch), AllNear(one_by_one(*scorer, batch), 1e-5F));
+  EXPECT_THAT(residuals_of(scorer, batch), AllNear(one_by_one(scorer, batch), 1e-5F));
 }
 
 TEST_P(EveryKindScores, TheSameWhenSlotsAreMixed) {
@@ -53,7 +56,7 @@ TEST_P(EveryKindScores, TheSameWhenSlotsAreMixed) {
   for (std::size_t i = 0; i < batch.windows.size(); ++i) {
     batch.windows[i].slot = static_cast<std::uint32_t>(i * i % 7 % 4);  // unequal shares
   }
-  EXPECT_THAT(residuals_of(*scorer, batch), AllNear(one_by_one(*scorer, batch), 1e-5F));
+  EXPECT_THAT(residuals_of(scorer, batch), AllNear(one_by_one(scorer, batch), 1e-5F));
 }
 
 TEST(Scoring, AcceptsABatchWithoutWindows) {
@@ -98,7 +101,7 @@ TEST_P(EveryAutoencoder, ReconstructsTheNewestRowThatItsResidualsAreTakenFrom) {
   const auto scorer =
       trained(small_options(GetParam()), training_set(2, {coupled_rows(200, 2, 1)}));
   const Batch batch = batch_of(*scorer, coupled_rows(100, 2, 2));
-  const std::vector<float> residuals = residuals_of(*scorer, batch);
+  const std::vector<float> residuals = residuals_of(scorer, batch);
   const auto result = reconstruct(*scorer, batch, 0);
   ASSERT_TRUE(result);
   ASSERT_EQ(result->window, 8U);

@@ -27,7 +27,7 @@ double rms(const std::vector<float>& values) {
 
 class EveryKind : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
-                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "auto"),
+                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "memory", "auto"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKind, ExpectsNormalRowsBetterThanZeroDoes) {
@@ -36,7 +36,7 @@ TEST_P(EveryKind, ExpectsNormalRowsBetterThanZeroDoes) {
   options.learning_rate = 1e-2;
   const auto scorer = trained(options, training_set(3, {coupled_rows(600, 3, 1)}));
   const std::vector<float> unseen = coupled_rows(300, 3, 1 + 24);  // other noise, a phase it knows
-  EXPECT_LT(rms(residuals_of(*scorer, batch_of(*scorer, unseen))), 0.6 * rms(unseen));
+  EXPECT_LT(rms(residuals_of(scorer, batch_of(*scorer, unseen))), 0.6 * rms(unseen));
 }
 
 TEST_P(EveryKind, IsTheSameForTheSameSeedAndRows) {
@@ -49,7 +49,7 @@ TEST_P(EveryKind, IsTheSameForTheSameSeedAndRows) {
 TEST_P(EveryKind, LearnsFromOneChannel) {
   const auto scorer =
       trained(small_options(GetParam()), training_set(1, {coupled_rows(200, 1, 1)}));
-  const auto residuals = residuals_of(*scorer, batch_of(*scorer, coupled_rows(100, 1, 2)));
+  const auto residuals = residuals_of(scorer, batch_of(*scorer, coupled_rows(100, 1, 2)));
   EXPECT_THAT(residuals, Each(AllOf(Ge(-5), Le(5))));
 }
 
@@ -57,7 +57,7 @@ TEST_P(EveryKind, LearnsFromTheFewestRowsThereMayBe) {
   const std::vector<float> rows = coupled_rows(16, 2, 1);
   const auto scorer = trained(small_options(GetParam()), training_set(2, {rows}));
   EXPECT_LE(scorer->info().context, 16U);
-  EXPECT_THAT(residuals_of(*scorer, batch_of(*scorer, rows)), Each(AllOf(Ge(-9), Le(9))));
+  EXPECT_THAT(residuals_of(scorer, batch_of(*scorer, rows)), Each(AllOf(Ge(-9), Le(9))));
 }
 
 TEST_P(EveryKind, FindsTheDepartureOfAConstantChannel) {
@@ -65,8 +65,12 @@ TEST_P(EveryKind, FindsTheDepartureOfAConstantChannel) {
   for (std::size_t i = 1; i < rows.size(); i += 2) rows[i] = 0;
   const auto scorer = trained(small_options(GetParam()), training_set(2, {rows}));
   rows.back() = 5;
-  const auto residuals = residuals_of(*scorer, batch_of(*scorer, rows));
-  EXPECT_GT(std::abs(residuals.back()), 2);
+  const auto residuals = residuals_of(scorer, batch_of(*scorer, rows));
+  float largest = 0;  // of the members, in the constant channel of the newest row
+  for (std::size_t m = 0; m < scorer->info().members.size(); ++m) {
+    largest = std::max(largest, std::abs(residuals[residuals.size() - 1 - 2 * m]));
+  }
+  EXPECT_GT(largest, 1);
 }
 
 TEST_P(EveryKind, LearnsNothingFromMissingCells) {
@@ -80,8 +84,8 @@ TEST_P(EveryKind, LearnsNothingFromMissingCells) {
   const auto whole = trained(options, training_set(2, {rows}));
   const auto gappy = trained(options, training_set(2, {gaps}));
   const std::vector<float> unseen = coupled_rows(300, 2, 1 + 24);
-  const double with_all = rms(residuals_of(*whole, batch_of(*whole, unseen)));
-  const double with_gaps = rms(residuals_of(*gappy, batch_of(*gappy, unseen)));
+  const double with_all = rms(residuals_of(whole, batch_of(*whole, unseen)));
+  const double with_gaps = rms(residuals_of(gappy, batch_of(*gappy, unseen)));
   EXPECT_LT(with_gaps, 1.25 * with_all);
 }
 
@@ -94,8 +98,8 @@ TEST_P(EveryKind, GivesEachSeriesTheWeightsItWouldHaveAlone) {
   ASSERT_THAT(stacked->info().slots, ElementsAre("s0", "s1", "s2"));
   for (std::uint32_t i = 0; i < series.size(); ++i) {
     const auto alone = trained(options, training_set(2, {series[i]}));
-    EXPECT_THAT(residuals_of(*stacked, batch_of(*stacked, series[i], i + 1)),
-                AllNear(residuals_of(*alone, batch_of(*alone, series[i])), 2e-3F));
+    EXPECT_THAT(residuals_of(stacked, batch_of(*stacked, series[i], i + 1)),
+                AllNear(residuals_of(alone, batch_of(*alone, series[i])), 2e-3F));
   }
 }
 
@@ -131,7 +135,7 @@ TEST(Predictor, PredictsMissingTargetsAsIfTheyHadNeverBeenThere) {
   const auto scorer = trained(small_options("var4"), training_set(1, {gaps}));
   // After ..., 0, 0, 0, 1 it expects about a half.
   const Batch batch{1, 5, {0, 0, 0, 1, 0}, {{4, 0}}};
-  EXPECT_NEAR(residuals_of(*scorer, batch).front(), -0.45, 0.1);
+  EXPECT_NEAR(residuals_of(scorer, batch).front(), -0.45, 0.1);
 }
 
 TEST(Training, KeepsTheWeightsOfTheBestEpochAndStopsAfterPatience) {
@@ -176,7 +180,7 @@ TEST(Training, LearnsFromRowsThatAreAllMissing) {
   std::vector<float> rows = coupled_rows(200, 2, 1);
   for (std::size_t i = 1; i < rows.size(); i += 2) rows[i] = kNan;
   const auto scorer = trained(small_options("auto"), training_set(2, {rows}));
-  EXPECT_THAT(residuals_of(*scorer, batch_of(*scorer, coupled_rows(80, 2, 2))),
+  EXPECT_THAT(residuals_of(scorer, batch_of(*scorer, coupled_rows(80, 2, 2))),
               Each(AllOf(Ge(-9), Le(9))));
 }
 

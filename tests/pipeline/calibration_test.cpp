@@ -134,9 +134,12 @@ TEST(Calibration, NamesTheMemberWithTheLargestPart) {
   Calibration calibration = learned(3, 1);
   const std::vector row{0.1F, 9.0F, 0.1F};
   calibration.observe(row);
-  EXPECT_EQ(calibration.leading_member(row), 1U);
-  EXPECT_NE(calibration.leading_member(std::vector{0.1F, kMissing, 0.1F}), 1U)
+  EXPECT_EQ(calibration.leading_member(row, {}), 1U);
+  EXPECT_NE(calibration.leading_member(std::vector{0.1F, kMissing, 0.1F}, {}), 1U)
       << "a member that saw nothing cannot say what it expected";
+  const std::vector<std::size_t> distances{1};
+  EXPECT_NE(calibration.leading_member(row, distances), 1U);
+  EXPECT_EQ(calibration.leading_member(std::vector(3, kMissing), {}), std::nullopt);
 }
 
 TEST(Calibration, GoesOnAfterARestartAsIfNothingHadHappened) {

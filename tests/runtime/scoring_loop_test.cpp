@@ -14,14 +14,14 @@ using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
 pipeline::ScoreRequest request(const std::shared_ptr<const pipeline::LearnedGroup>& group,
-                               std::uint32_t windows) {
+                               std::uint32_t windows, Memory& memory) {
   pipeline::ScoreRequest request;
   request.group = group;
   request.batch.channels = 1;
   request.batch.context = 2;
   for (std::uint32_t i = 0; i <= windows; ++i)
     request.batch.rows.push_back(static_cast<float>(i * i));
-  for (std::uint32_t i = 0; i < windows; ++i) request.batch.windows.push_back({i + 1, 0});
+  for (std::uint32_t i = 0; i < windows; ++i) request.batch.windows.push_back({i + 1, 0, &memory});
   return request;
 }
 
@@ -30,12 +30,13 @@ class ScoringLoopTest : public ::testing::Test {
   PersistenceScorer& install() {
     auto scorer = std::make_unique<PersistenceScorer>(std::vector<Channel>{{"x", ""}}, 2);
     PersistenceScorer& view = *scorer;
+    memory_ = view.memorize(std::vector<float>(1), 0, 1).value();
     loop_.install(group_, std::move(scorer));
     return view;
   }
   Result<Residuals> score(std::uint32_t windows) {
     std::promise<Result<Residuals>> promise;
-    loop_.submit(request(group_, windows),
+    loop_.submit(request(group_, windows, memory_),
                  [&](pipeline::ScoreRequest, Result<Residuals> residuals) {
                    promise.set_value(std::move(residuals));
                  });
@@ -43,6 +44,7 @@ class ScoringLoopTest : public ::testing::Test {
   }
 
   std::vector<std::string> degraded_;
+  Memory memory_;
   std::shared_ptr<const pipeline::LearnedGroup> group_ = std::make_shared<pipeline::LearnedGroup>();
   ScoringLoop loop_{{.max_windows = 8, .max_delay = 1ms},
                     system_clock(),
@@ -53,7 +55,7 @@ TEST_F(ScoringLoopTest, ScoresEveryWindowInOrder) {
   install();
   const auto residuals = score(3);
   ASSERT_TRUE(residuals);
-  EXPECT_THAT(residuals->values, ::testing::ElementsAre(1, 3, 5));
+  EXPECT_THAT(residuals->values, ::testing::ElementsAre(1, 1, 3, 3, 5, 5));
 }
 
 TEST_F(ScoringLoopTest, HalvesTheBatchWhenTheDeviceIsOutOfMemory) {
@@ -61,8 +63,8 @@ TEST_F(ScoringLoopTest, HalvesTheBatchWhenTheDeviceIsOutOfMemory) {
   scorer.max_windows = 3;
   const auto residuals = score(20);
   ASSERT_TRUE(residuals);
-  EXPECT_THAT(residuals->values, SizeIs(20));
-  EXPECT_EQ(residuals->values[19], 39);
+  EXPECT_THAT(residuals->values, SizeIs(40));
+  EXPECT_EQ(residuals->values[39], 39);
   EXPECT_GT(scorer.calls, 6);
 }
 
@@ -89,7 +91,7 @@ TEST_F(ScoringLoopTest, ScoresWhatIsQueuedBeforeItStops) {
   install();
   std::atomic<int> done{0};
   for (int i = 0; i < 100; ++i) {
-    loop_.submit(request(group_, 2),
+    loop_.submit(request(group_, 2, memory_),
                  [&](pipeline::ScoreRequest, const Result<Residuals>& r) { done += r ? 1 : 0; });
   }
   loop_.stop();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -10,7 +12,9 @@
 
 namespace anomalyd::testing {
 
-/// A real, if modest, model without LibTorch: expects every row to be like the one before.
+/// A real, if modest, model without LibTorch: expects every row to be like the one before. Its
+/// second member remembers that row instead of looking it up, so that a memory which is lost, old
+/// or another series' makes a difference.
 ///
 /// Tests of everything around a model use it. `fail_next` makes the next calls of score() fail.
 class PersistenceScorer final : public Scorer {
@@ -18,7 +22,9 @@ class PersistenceScorer final : public Scorer {
   explicit PersistenceScorer(std::vector<Channel> channels, std::size_t context = 4) {
     info_.kind = "persistence";
     info_.version = "test";
-    info_.members = {"persistence"};
+    info_.members = {"persistence", "memory"};
+    info_.recalling = {1};
+    info_.code_widths = {1};
     info_.channels = std::move(channels);
     info_.context = context;
     info_.device = "cpu";
@@ -34,15 +40,31 @@ class PersistenceScorer final : public Scorer {
     if (max_windows > 0 && batch.windows.size() > max_windows) {
       return fail(ErrorKind::kExhausted, "out of memory in a test");
     }
-    Residuals out{1, batch.channels, {}};
+    Residuals out{2, batch.channels, {}};
     for (const Batch::Window& window : batch.windows) {
-      for (std::size_t c = 0; c < batch.channels; ++c) {
-        const std::size_t newest = window.end_row * batch.channels + c;
-        out.values.push_back(batch.rows[newest] - batch.rows[newest - batch.channels]);
+      const std::span all{batch.rows};
+      const auto newest = all.subspan(window.end_row * batch.channels, batch.channels);
+      const auto before = all.subspan((window.end_row - 1) * batch.channels, batch.channels);
+      const std::vector<float> known = newest_code(*window.memory, batch.channels);
+      for (std::size_t c = 0; c < newest.size(); ++c) out.values.push_back(newest[c] - before[c]);
+      for (std::size_t c = 0; c < newest.size(); ++c) {
+        out.values.push_back(std::abs(newest[c] - known[c]));
       }
+      remember(*window.memory, newest);
     }
     ++calls;
     return out;
+  }
+  Result<Memory> memorize(std::span<const float> rows, std::uint32_t /*slot*/,
+                          std::size_t learned) override {
+    Memory memory;
+    memory.banks.resize(1);
+    memory.banks[0].window = memory.banks[0].width = 1;
+    memory.banks[0].capacity = 64;
+    remember(memory, rows.last(info_.channels.size()));
+    memory.rows = rows.size() / info_.channels.size();
+    memory.next_update = learned;
+    return memory;
   }
   Status move_to(std::string_view device) override {
     if (device != "cpu" && device_is_gone) return fail(ErrorKind::kDeviceLost, "still gone");
@@ -56,6 +78,20 @@ class PersistenceScorer final : public Scorer {
   int calls = 0;
 
  private:
+  /// A bank has one row, that of a new series one of each series it was pooled from.
+  static std::vector<float> newest_code(const Memory& memory, std::size_t channels) {
+    const std::size_t size = memory.banks[0].size(channels);
+    std::vector<float> row;
+    for (std::size_t c = 1; c <= channels; ++c) {
+      row.push_back(memory.banks[0].codes->values[c * size - 1]);
+    }
+    return row;
+  }
+  static void remember(Memory& memory, std::span<const float> row) {
+    memory.banks[0].codes = make_codes({row.begin(), row.end()}, 1);
+    memory.next_update = std::max(memory.next_update, ++memory.rows);
+  }
+
   ModelInfo info_;
 };
 

@@ -1,0 +1,123 @@
+#include "daemon/core/memory.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace anomalyd {
+namespace {
+
+// Rows are noted until then: a damaged file must not make that for ever.
+constexpr std::uint64_t kMostRowsToUpdate = 1 << 24;
+
+bool are_finite(const std::vector<float>& values) {
+  return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
+
+bool fits(const Memory::Bank& bank, std::size_t channels, std::uint32_t width) {
+  const std::size_t code = channels * width;
+  return bank.width == width && bank.codes->values.size() % code == 0 &&
+         bank.codes->values.size() / code <= bank.capacity &&
+         (bank.limits.empty() || bank.limits.size() == channels) &&
+         bank.calibration.size() % channels == 0 && bank.candidates.size() % (channels + code) == 0;
+}
+
+void save_bank(const Memory::Bank& bank, StateWriter& out) {
+  out.put(bank.window);
+  out.put(bank.width);
+  out.put(bank.stride);
+  out.put(bank.capacity);
+  out.put(bank.next_start);
+  out.put_all(bank.codes->values);
+  out.put_all(bank.limits);
+  out.put_all(bank.calibration);
+  out.put_all(bank.candidates);
+}
+
+bool load_bank(Memory::Bank& bank, StateReader& in) {
+  std::vector<float> values;
+  if (!in.get(bank.window) || !in.get(bank.width) || !in.get(bank.stride) ||
+      !in.get(bank.capacity) || !in.get(bank.next_start) || !in.get_all(values) ||
+      !in.get_all(bank.limits) || !in.get_all(bank.calibration) || !in.get_all(bank.candidates)) {
+    return false;
+  }
+  if (bank.window == 0 || bank.width == 0 || bank.stride == 0 || values.size() % bank.width != 0 ||
+      !are_finite(values) || !are_finite(bank.limits) || !are_finite(bank.calibration) ||
+      !are_finite(bank.candidates)) {
+    return false;
+  }
+  bank.codes = make_codes(std::move(values), bank.width);
+  return true;
+}
+
+}  // namespace
+
+std::shared_ptr<const Memory::Codes> make_codes(std::vector<float> values, std::size_t width) {
+  auto codes = std::make_shared<Memory::Codes>();
+  for (auto code = values.begin(); code != values.end();
+       code += static_cast<std::ptrdiff_t>(width)) {
+    float square = 0;
+    for (std::size_t i = 0; i < width; ++i)
+      square += code[static_cast<std::ptrdiff_t>(i)] * code[static_cast<std::ptrdiff_t>(i)];
+    codes->squares.push_back(square);
+  }
+  codes->values = std::move(values);
+  return codes;
+}
+
+Memory Memory::pooled(std::span<const Memory> series, std::size_t channels) {
+  Memory pool = series.front();
+  for (std::size_t b = 0; b < pool.banks.size(); ++b) {
+    Bank& bank = pool.banks[b];
+    bank.calibration.clear();
+    bank.candidates.clear();
+    bank.limits.assign(channels, 0.0F);
+    std::vector<std::size_t> taken;  // of each series: its newest codes
+    for (const Memory& one : series) {
+      const Bank& from = one.banks[b];
+      taken.push_back(std::min(from.size(channels), bank.capacity / series.size()));
+      for (std::size_t c = 0; c < channels && !from.limits.empty(); ++c) {
+        bank.limits[c] += from.limits[c] / static_cast<float>(series.size());
+      }
+    }
+    std::vector<float> values;
+    for (std::size_t c = 0; c < channels; ++c) {
+      for (std::size_t i = 0; i < series.size(); ++i) {
+        const Bank& from = series[i].banks[b];
+        const auto end = from.codes->values.begin() +
+                         static_cast<std::ptrdiff_t>((c + 1) * from.size(channels) * bank.width);
+        values.insert(values.end(), end - static_cast<std::ptrdiff_t>(taken[i] * bank.width), end);
+      }
+    }
+    bank.codes = make_codes(std::move(values), bank.width);
+  }
+  return pool;
+}
+
+bool Memory::fits(std::size_t channels, std::span<const std::uint32_t> widths) const {
+  if (banks.size() != widths.size() || rows_per_update == 0) return false;
+  for (std::size_t b = 0; b < banks.size(); ++b) {
+    if (!anomalyd::fits(banks[b], channels, widths[b])) return false;
+  }
+  return true;
+}
+
+void Memory::save(StateWriter& out) const {
+  out.put(static_cast<std::uint32_t>(banks.size()));
+  for (const Bank& bank : banks) save_bank(bank, out);
+  out.put(rows);
+  out.put(next_update);
+  out.put(rows_per_update);
+}
+
+bool Memory::load(StateReader& in) {
+  std::uint32_t size = 0;
+  if (!in.get(size)) return false;
+  banks.clear();
+  for (std::uint32_t b = 0; b < size; ++b) {
+    if (!load_bank(banks.emplace_back(), in)) return false;
+  }
+  return in.get(rows) && in.get(next_update) && in.get(rows_per_update) && next_update >= rows &&
+         next_update - rows <= kMostRowsToUpdate;
+}
+
+}  // namespace anomalyd

@@ -1,0 +1,92 @@
+// Distance of the newest window to the nearest of a bank of normal windows, channel by channel.
+//
+//   residual_c = sqrt( min_b |window_c - b_c|^2 / W )
+//
+// Codes are the values of the window, or what is left of them without their mean, which keeps the
+// shape and not the level. Yeh et al., Matrix Profile I (2016), without the division by the
+// standard deviation: noise on a quiet channel has no shape to compare.
+
+#include <algorithm>
+
+#include "models/memory_torch.hpp"
+#include "models/registry_torch.hpp"
+#include "models/tensor_torch.hpp"
+
+namespace anomalyd::models {
+namespace {
+
+// Windows compared with a bank at once, so that the products stay in the cache.
+constexpr std::int64_t kWindowsPerStep = 64;
+
+class WindowMemory final : public MemoryMember {
+ public:
+  WindowMemory(std::int64_t window, bool centred, std::int64_t values)
+      : window_{window}, centred_{centred}, values_{values} {}
+
+  std::string_view kind() const override { return "memory"; }
+  MemberOptions options() const override {
+    return {{"window", {static_cast<double>(window_)}},
+            {"centred", {centred_ ? 1.0 : 0.0}},
+            {"values", {static_cast<double>(values_)}}};
+  }
+  std::vector<std::int64_t> lags() const override { return window_lags(window_); }
+  std::vector<WeightShape> shapes(const ModelShape& /*shape*/) const override { return {}; }
+  Result<Fitted> fit(const TrainingRows& rows, const FitRun& /*run*/) override {
+    window_ = fit_window(window_, rows.longest(0));
+    return Fitted{};
+  }
+
+  std::int64_t code_width() const override { return window_; }
+  std::int64_t bank_windows(std::int64_t channels) const override {
+    return std::clamp<std::int64_t>(values_ / (window_ * channels), 64, 2048);
+  }
+  at::Tensor codes(const at::Tensor& inputs, const SlotChoice& /*choice*/) const override {
+    const at::Tensor windows =
+        inputs.view({inputs.size(0), window_, -1}).permute({2, 0, 1}).contiguous();
+    return centred_ ? windows - windows.mean(2, /*keepdim=*/true) : windows;
+  }
+
+ private:
+  std::int64_t window_;
+  bool centred_;
+  std::int64_t values_;  // in a bank: more channels leave room for fewer windows
+};
+
+at::Tensor view_of(const std::vector<float>& values, std::initializer_list<std::int64_t> sizes,
+                   const at::Device& device) {
+  auto* data = const_cast<float*>(values.data());  // from_blob takes no const; read only
+  return at::from_blob(data, sizes).to(device);
+}
+
+}  // namespace
+
+at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes) {
+  const std::int64_t channels = codes.size(0);
+  const auto size = static_cast<std::int64_t>(bank.size(static_cast<std::size_t>(channels)));
+  if (size == 0) return codes.new_zeros({channels, codes.size(1)});
+  const at::Tensor known =
+      view_of(bank.codes->values, {channels, size, bank.width}, codes.device());
+  const at::Tensor squares = view_of(bank.codes->squares, {channels, 1, size}, codes.device());
+  std::vector<at::Tensor> distances;
+  for (const at::Tensor& part : codes.split(kWindowsPerStep, 1)) {
+    // |a - b|^2 = |a|^2 + |b|^2 - 2ab says which is the nearest; the distance itself would lose all
+    // its digits that way when it is small.
+    const at::Tensor which = at::baddbmm(squares, part, known.transpose(1, 2), 1, -2).argmin(2);
+    const at::Tensor found =
+        known.gather(1, which.unsqueeze(2).expand({-1, -1, static_cast<std::int64_t>(bank.width)}));
+    distances.push_back((part - found).square_().sum(2));
+  }
+  return at::cat(distances, 1).div_(static_cast<double>(bank.window)).sqrt_();
+}
+
+Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options) {
+  const auto window = whole_number(options, "window", {4, 4096});
+  if (!window) return Failure{window.error()};
+  const auto centred = whole_number(options, "centred", {0, 1});
+  if (!centred) return Failure{centred.error()};
+  const auto values = whole_number(options, "values", {1, 1 << 24});
+  if (!values) return Failure{values.error()};
+  return std::make_unique<WindowMemory>(*window, *centred == 1, *values);
+}
+
+}  // namespace anomalyd::models

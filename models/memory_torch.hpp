@@ -1,0 +1,30 @@
+#pragma once
+// Private to models/: includes torch.
+
+#include "daemon/core/memory.hpp"
+#include "models/member_torch.hpp"
+
+namespace anomalyd::models {
+
+/// A member that compares the code of a window with codes of normal windows: its residual is the
+/// distance to the nearest one, per channel. The codes are in the Memory of each series, and its
+/// weights, if it has any, are those of the encoder.
+class MemoryMember : public Member {
+ public:
+  /// Numbers in the code of one channel.
+  [[nodiscard]] virtual std::int64_t code_width() const = 0;
+  /// Windows that the rows learned from leave in a bank.
+  [[nodiscard]] virtual std::int64_t bank_windows(std::int64_t channels) const = 0;
+  /// Codes of windows of one slot: [n, window x channels] -> [channels, n, code_width].
+  [[nodiscard]] virtual at::Tensor codes(const at::Tensor& inputs,
+                                         const SlotChoice& choice) const = 0;
+
+ protected:
+  std::vector<Layer> newest_layers() const override { return {}; }
+};
+
+/// Distances of `codes` [channels, n, width] to the nearest code of the bank: [channels, n], the
+/// root of the sum of squares over `bank.window`. Zero while the bank is empty.
+[[nodiscard]] at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes);
+
+}  // namespace anomalyd::models

@@ -1,0 +1,141 @@
+#include <gmock/gmock.h>
+
+#include "model_fixtures.hpp"
+
+namespace anomalyd::models::testing {
+namespace {
+
+using ::testing::Each;
+using ::testing::Ge;
+using ::testing::Gt;
+using ::testing::Lt;
+using ::testing::SizeIs;
+
+constexpr std::size_t kFitted = 140;
+constexpr std::size_t kLearned = 200;
+
+Batch batch_behind(const Trained& model, const std::vector<float>& rows, std::size_t first) {
+  Batch batch = batch_of(*model, rows);
+  std::erase_if(batch.windows, [&](const auto& window) { return window.end_row < first; });
+  return batch;
+}
+
+/// Scores the batch with `memory`, which moves on.
+std::vector<float> go_on(const Trained& model, Batch batch, Memory& memory) {
+  for (Batch::Window& window : batch.windows) window.memory = &memory;
+  const auto residuals = model->score(batch);
+  EXPECT_TRUE(residuals);
+  return residuals ? residuals->values : std::vector<float>{};
+}
+
+class MemoryOfOneChannel : public ::testing::Test {
+ protected:
+  std::vector<float> rows = coupled_rows(2000, 1, 1);
+  Trained model =
+      trained(small_options("bank16"), training_set(1, {{rows.begin(), rows.begin() + kFitted}}));
+  Memory memory = *model->memorize(std::span{rows}.first(kFitted), 0, kLearned);
+};
+
+TEST_F(MemoryOfOneChannel, BeginsWithTheRowsItWasFittedOn) {
+  ASSERT_THAT(memory.banks, SizeIs(1));
+  EXPECT_EQ(memory.banks[0].size(1), kFitted - 15);
+  EXPECT_EQ(memory.rows, kFitted);
+}
+
+TEST_F(MemoryOfOneChannel, TakesTheCalibrationRowsInWhenTheLastOfThemIsScored) {
+  rows.resize(kLearned);
+  go_on(model, batch_behind(model, rows, kFitted), memory);
+  EXPECT_EQ(memory.banks[0].size(1), kFitted - 15 + kLearned - kFitted - 15);
+  EXPECT_THAT(memory.banks[0].limits, Each(Gt(0)));
+}
+
+TEST_F(MemoryOfOneChannel, LearnsWhatLastsAndIsOrdinary) {
+  for (std::size_t i = 500; i < rows.size(); ++i) rows[i] += 1.0F;  // a new level, not far off
+  const auto distances = go_on(model, batch_behind(model, rows, kFitted), memory);
+  const auto mean = [&](std::size_t begin, std::size_t end) {
+    float sum = 0;
+    for (std::size_t i = begin; i < end; ++i) sum += distances[i - kFitted];
+    return sum / static_cast<float>(end - begin);
+  };
+  EXPECT_GT(mean(516, 560), 1.5F * mean(400, 500)) << "it is new at first";
+  EXPECT_LT(mean(1500, 2000), 1.2F * mean(400, 500)) << "and known later";
+}
+
+TEST_F(MemoryOfOneChannel, DoesNotLearnAnAnomaly) {
+  for (std::size_t i = 500; i < rows.size(); ++i) rows[i] += 20.0F;
+  const auto distances = go_on(model, batch_behind(model, rows, kFitted), memory);
+  EXPECT_THAT(std::vector(distances.end() - 1000, distances.end()), Each(Gt(10)));
+}
+
+TEST_F(MemoryOfOneChannel, ForgetsTheOldestBeyondItsCapacity) {
+  memory.banks[0].capacity = 150;
+  go_on(model, batch_behind(model, rows, kFitted), memory);
+  EXPECT_EQ(memory.banks[0].size(1), 150U);
+  EXPECT_THAT(go_on(model, batch_behind(model, {rows.begin(), rows.begin() + 100}, 40), memory),
+              Each(Gt(0)))
+      << "none of the windows it began with is left";
+}
+
+TEST_F(MemoryOfOneChannel, GoesOnAfterARestartAsIfNothingHadHappened) {
+  rows.resize(900);
+  const std::vector<float> until{rows.begin(), rows.begin() + 555};
+  go_on(model, batch_behind(model, until, kFitted), memory);
+  StateWriter out;
+  memory.save(out);
+  Memory loaded;
+  StateReader in{out.bytes()};
+  ASSERT_TRUE(loaded.load(in) && in.at_end());
+  EXPECT_TRUE(loaded.fits(1, model->info().code_widths));
+  EXPECT_FALSE(loaded.fits(2, model->info().code_widths));
+  EXPECT_EQ(go_on(model, batch_behind(model, rows, 555), loaded),
+            go_on(model, batch_behind(model, rows, 555), memory));
+}
+
+TEST_F(MemoryOfOneChannel, DoesNotMoveWhenScoringFails) {
+  Batch batch = batch_behind(model, rows, kFitted);
+  for (Batch::Window& window : batch.windows) window.memory = &memory;
+  batch.windows.back().slot = 7;
+  ASSERT_FALSE(model->score(batch));
+  EXPECT_EQ(memory.rows, kFitted);
+}
+
+TEST_F(MemoryOfOneChannel, IsNeededForEveryWindow) {
+  const auto result = model->score(batch_behind(model, rows, kFitted));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message,
+            "batch: found a window without a memory; expected that of its series");
+}
+
+TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeries) {
+  const std::vector<std::vector<float>> series = {coupled_rows(200, 2, 1), coupled_rows(200, 2, 9)};
+  const auto model = trained(small_options("bank16+bank32c"), training_set(2, series));
+  std::vector<Memory> memories;
+  for (const auto& rows : series) {
+    memories.push_back(*model->memorize(std::span{rows}.first(2 * kFitted), 0, kLearned));
+    go_on(model, batch_behind(model, rows, kFitted), memories.back());
+    memories.back().banks[0].capacity = 60;
+  }
+  Memory pooled = Memory::pooled(memories, 2);
+  EXPECT_TRUE(pooled.fits(2, model->info().code_widths));
+  EXPECT_EQ(pooled.banks[0].size(2), 60U) << "30 of each";
+  for (const auto& rows : series) {
+    const std::vector<float> newest{rows.end() - 80, rows.end()};
+    Memory copy = pooled;
+    const auto distances = go_on(model, batch_behind(model, newest, 39), copy);
+    EXPECT_THAT(std::vector(distances.end() - 4, distances.end() - 2), Each(Lt(1e-3F)))
+        << "the last window but one is one it knows";
+  }
+}
+
+TEST(Memory, OfASeriesShorterThanAWindowIsEmptyAndFillsUp) {
+  const std::vector<float> rows = coupled_rows(300, 1, 1);
+  const auto model = trained(small_options("bank32"), training_set(1, {rows}));
+  Memory memory = *model->memorize(std::span{rows}.first(20), 0, 20);
+  EXPECT_EQ(memory.banks[0].size(1), 0U);
+  const auto distances = go_on(model, batch_behind(model, rows, 31), memory);
+  EXPECT_THAT(distances, Each(Ge(0)));
+  EXPECT_GT(memory.banks[0].size(1), 100U);
+}
+
+}  // namespace
+}  // namespace anomalyd::models::testing
