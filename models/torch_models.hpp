@@ -68,8 +68,8 @@ class TorchModelFactory final : public ModelFactory {
 /// Windows as an autoencoder member sees them.
 struct Reconstruction {
   std::size_t window = 0;  ///< Rows, at most the model's context.
-  std::vector<float>
-      expected;  ///< [windows x window x channels], in scaled units, oldest row first.
+  /// [windows x window x channels], in scaled units, oldest row first.
+  std::vector<float> expected;
 };
 
 /// Reconstructs whole windows with member `member` of `scorer`: evidence for alerts, gap filling.

@@ -16,8 +16,8 @@ namespace anomalyd::connectors {
 class AlertEncoder {
  public:
   struct Options {
-    std::string source =
-        "/anomalyd";  ///< The event's `source`: a URI reference naming this daemon.
+    /// The event's `source`: a URI reference naming this daemon.
+    std::string source = "/anomalyd";
   };
   explicit AlertEncoder(Options options) : options_{std::move(options)} {}
   AlertEncoder() : AlertEncoder(Options{}) {}

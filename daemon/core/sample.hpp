@@ -42,8 +42,8 @@ struct Sample {
   std::string_view series;
   EventTime time;
   Offset offset = 0;
-  std::span<const double>
-      values;  ///< One per column; NaN where missing. Double: counters are large.
+  /// One per column; NaN where missing. Double: counters are large.
+  std::span<const double> values;
 };
 
 /// Samples decoded from consecutive records of one partition, in record order.

@@ -12,6 +12,10 @@
 
 namespace anomalyd {
 
+/// What is written as its bytes are.
+template <typename T>
+concept Plain = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>;
+
 /// Appends plain values to a byte string, little-endian as the host is: the format of snapshots.
 ///
 /// A class with state writes itself in `void save(StateWriter&) const` and reads itself in
@@ -25,17 +29,17 @@ class StateWriter {
   /// Hands them on in pieces of about a megabyte, so that a large state needs no copy in memory.
   explicit StateWriter(Sink sink) : sink_{std::move(sink)} {}
 
-  template <typename T>
-  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>) void put(const T& value) {
+  template <Plain T>
+  void put(const T& value) {
     const auto* bytes = reinterpret_cast<const std::byte*>(&value);
     append({bytes, sizeof value});
   }
-  template <typename T>
-  requires(std::is_trivially_copyable_v<T>) void put_all(std::span<const T> values) {
+  template <Plain T>
+  void put_all(std::span<const T> values) {
     put(static_cast<std::uint64_t>(values.size()));
     append(std::as_bytes(values));
   }
-  template <typename T>
+  template <Plain T>
   void put_all(const std::vector<T>& values) {
     put_all(std::span<const T>{values});
   }
@@ -68,9 +72,8 @@ class StateReader {
  public:
   explicit StateReader(std::span<const std::byte> bytes) : bytes_{bytes} {}
 
-  template <typename T>
-  requires(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>)
-      [[nodiscard]] bool get(T& value) {
+  template <Plain T>
+  [[nodiscard]] bool get(T& value) {
     if (!ok_ || bytes_.size() < sizeof value) return ok_ = false;
     std::memcpy(&value, bytes_.data(), sizeof value);
     bytes_ = bytes_.subspan(sizeof value);
@@ -82,8 +85,8 @@ class StateReader {
     value = byte != 0;
     return true;
   }
-  template <typename T>
-  requires(std::is_trivially_copyable_v<T>) [[nodiscard]] bool get_all(std::vector<T>& values) {
+  template <Plain T>
+  [[nodiscard]] bool get_all(std::vector<T>& values) {
     std::uint64_t size = 0;
     if (!get(size)) return false;
     if (size > bytes_.size() / sizeof(T)) return ok_ = false;

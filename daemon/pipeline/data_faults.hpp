@@ -20,14 +20,14 @@ namespace anomalyd::pipeline {
 class DataFaults {
  public:
   struct Options {
-    bool enabled = true;            ///< Whether data faults are published at all.
-    std::size_t stuck_rows = 100;   ///< A channel that moved may rest this long, and at least four
-                                    ///< times its longest rest while learning.
-    std::size_t absent_rows = 100;  ///< A channel missing, or a new one present, for this long.
+    bool enabled = true;  ///< Whether data faults are published at all.
+    /// A channel that moved may rest this long, and at least four times its longest rest while
+    /// learning.
+    std::size_t stuck_rows = 100;
+    std::size_t absent_rows = 100;    ///< A channel missing, or a new one present, for this long.
     std::size_t skewed_samples = 20;  ///< Consecutive late samples that mean a clock was set back.
-    std::chrono::milliseconds silent_after{
-        std::chrono::minutes{15}};  ///< No rows for that long,
-                                    ///< and for at least ten periods.
+    /// No rows for that long, and for at least ten periods.
+    std::chrono::milliseconds silent_after{std::chrono::minutes{15}};
   };
 
   /// One fault begins or ends.

@@ -92,8 +92,7 @@ void PartitionPipeline::flush() {
 }
 
 std::uint32_t PartitionPipeline::find_or_add(std::string_view id) {
-  static thread_local std::string
-      key;  // unordered_map of C++20 still wants a std::string to emplace
+  static thread_local std::string key;  // scratch: no allocation per sample
   key.assign(id);
   if (const auto found = index_.find(key); found != index_.end()) return found->second;
   std::uint32_t at = static_cast<std::uint32_t>(series_.size());

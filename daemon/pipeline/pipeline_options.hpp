@@ -15,13 +15,14 @@ namespace anomalyd::pipeline {
 /// When and from what a series is learned.
 struct TrainingOptions {
   std::size_t rows = 2000;  ///< 64..1000000. Rows of a series that make its training set.
-  std::size_t provisional_rows =
-      128;                         ///< 64..rows. A new series of a known group starts after these.
+  /// 64..rows. A new series of a known group starts after these.
+  std::size_t provisional_rows = 128;
   double calibration_share = 0.3;  ///< 0.1..0.5. The newest of them, kept out of fitting.
   bool detect_counters = true;     ///< Whether channels that only grow become rates per second.
   std::size_t pooled_series = 64;  ///< 1..1000. Series whose rows calibrate new ones.
-  double patience = 0.5;           ///< 0..10. Rows, as a share of `rows`, that finished series wait
-                                   ///< for slower ones of their group before training starts.
+  /// 0..10. Rows, as a share of `rows`, that finished series wait for slower ones of their group
+  /// before training starts.
+  double patience = 0.5;
 
   /// Rows of a series with which training waits for no other.
   [[nodiscard]] std::size_t enough_rows() const noexcept {

@@ -6,8 +6,8 @@
 namespace anomalyd::pipeline {
 namespace {
 
-constexpr std::size_t kFreshRows =
-    8;  // room for so many behind the history: a fleet is many windows
+// Room for so many behind the history: a fleet is many windows.
+constexpr std::size_t kFreshRows = 8;
 
 }  // namespace
 

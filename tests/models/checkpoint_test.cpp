@@ -191,9 +191,7 @@ TEST(CheckpointFormat, RefusesShapesThatTheFileCannotHold) {
               HasSubstr("weight 'var/weight': found 19 bytes left in the file; expected enough"));
   EXPECT_THAT(message_of(decode(with_text(good, "\"shape\":[2,2]", "\"shape\":[0,2]"))),
               HasSubstr("found size 0"));
-  EXPECT_THAT(message_of(decode(with_text(good, "\"shape\":[2,2]",
-                                          "\"shape\":[-2]"
-                                          " "))),
+  EXPECT_THAT(message_of(decode(with_text(good, R"("shape":[2,2])", R"("shape":[-2] )"))),
               HasSubstr("manifest: found -2; expected a count"));
   EXPECT_THAT(message_of(decode(with_text(good, "\"shape\":[2,2]", "\"shape\":[1,2]"))),
               HasSubstr("bytes after the weights; expected 3 bytes of calibration"));

@@ -28,9 +28,7 @@ class SnapshotStoreTest : public ::testing::Test {
     for (const std::byte byte : bytes_of(state)) draft->state().put(byte);
     return draft->publish();
   }
-  fs::path only_file() const {
-    return fs::directory_iterator { folder_.path() } -> path();
-  }
+  fs::path only_file() const { return begin(fs::directory_iterator{folder_.path()})->path(); }
   auto num_files() const {
     return std::distance(fs::directory_iterator{folder_.path()}, fs::directory_iterator{});
   }
