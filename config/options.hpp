@@ -11,7 +11,7 @@
 #include "connectors/kafka/kafka_options.hpp"
 #include "connectors/kafka/kafka_source.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
-#include "daemon/runtime/service.hpp"
+#include "daemon/runtime/service_options.hpp"
 #include "models/torch_models.hpp"
 
 namespace anomalyd::config {
@@ -47,7 +47,7 @@ struct Options {
   std::string alert_topic;
   pipeline::PipelineOptions pipeline;
   models::TorchModelFactory::Options model;  ///< Its window follows pipeline.window.
-  runtime::Service::Options service;
+  runtime::ServiceOptions service;
   LogOptions log;
 };
 

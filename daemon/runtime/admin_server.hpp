@@ -8,6 +8,7 @@
 #include <string>
 
 #include "daemon/core/result.hpp"
+#include "daemon/runtime/service_options.hpp"
 
 namespace anomalyd::runtime {
 
@@ -18,9 +19,7 @@ namespace anomalyd::runtime {
 ///           10 s; only GET and HEAD are answered.
 class AdminServer {
  public:
-  struct Options {
-    std::string listen = "127.0.0.1:9464";  ///< host:port; port 0 takes a free one; empty: none.
-  };
+  using Options = HttpOptions;
   struct Page {
     unsigned status = 200;
     std::string content_type = "text/plain; charset=utf-8";

@@ -15,6 +15,7 @@
 #include "daemon/core/ports.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/runtime/partition_task.hpp"
+#include "daemon/runtime/service_options.hpp"
 
 namespace anomalyd::runtime {
 
@@ -26,11 +27,8 @@ namespace anomalyd::runtime {
 ///           goes on at half of that; polling itself never stops, so the group membership lives.
 class PollLoop final : public SourceHandler {
  public:
-  struct Options {
-    std::size_t queue_bytes = 32 << 20;  ///< Unfinished samples of all partitions, in bytes.
-    std::chrono::milliseconds poll_timeout{10};  ///< 1..1000 ms. Latency that an idle poll adds.
-    std::chrono::milliseconds drain_timeout{20'000};  ///< How long a revoked partition may finish.
-  };
+  using Options = PollOptions;
+
   /// A task for a new partition, and where it begins if not at the committed offset.
   struct Assigned {
     std::shared_ptr<PartitionTask> task;

@@ -24,6 +24,7 @@
 #include "daemon/runtime/partition_task.hpp"
 #include "daemon/runtime/poll_loop.hpp"
 #include "daemon/runtime/scoring_loop.hpp"
+#include "daemon/runtime/service_options.hpp"
 #include "daemon/runtime/service_status.hpp"
 #include "daemon/runtime/snapshot_store.hpp"
 
@@ -37,17 +38,7 @@ namespace anomalyd::runtime {
 ///           alerts, all within `drain_timeout`; a second signal exits at once.
 class Service {
  public:
-  struct Options {
-    std::filesystem::path state_dir = "/var/lib/anomalyd";  ///< Snapshots and models.
-    std::chrono::milliseconds snapshot_interval{30'000};    ///< 1 s..1 h. Between snapshots.
-    std::chrono::milliseconds status_interval{1'000};       ///< > 0. Between two looks at itself.
-    std::size_t threads = 0;  ///< 0..256. Pool threads; 0 takes one per processor, at most 8.
-    std::filesystem::path checkpoint;  ///< A model to begin with, besides those in state_dir.
-    bool exit_at_end = false;  ///< Stop when every partition was read to its end: for batch runs.
-    PollLoop::Options poll;
-    pipeline::Batcher::Options batch;
-    AdminServer::Options http;
-  };
+  using Options = ServiceOptions;
   struct Parts {
     std::unique_ptr<Source> source;
     std::unique_ptr<Decoder> decoder;

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+#include "daemon/pipeline/batcher.hpp"
+
+namespace anomalyd::runtime {
+
+// The options of the classes of this folder, apart from these: who only reads a configuration does
+// not pay for Asio.
+
+/// Of a PollLoop.
+struct PollOptions {
+  std::size_t queue_bytes = 32 << 20;          ///< Unfinished samples of all partitions, in bytes.
+  std::chrono::milliseconds poll_timeout{10};  ///< 1..1000 ms. Latency that an idle poll adds.
+  std::chrono::milliseconds drain_timeout{20'000};  ///< How long a revoked partition may finish.
+};
+
+/// Of an AdminServer.
+struct HttpOptions {
+  std::string listen = "127.0.0.1:9464";  ///< host:port; port 0 takes a free one; empty: none.
+};
+
+/// Of a Service.
+struct ServiceOptions {
+  std::filesystem::path state_dir = "/var/lib/anomalyd";  ///< Snapshots and models.
+  std::chrono::milliseconds snapshot_interval{30'000};    ///< 1 s..1 h. Between snapshots.
+  std::chrono::milliseconds status_interval{1'000};       ///< > 0. Between two looks at itself.
+  std::size_t threads = 0;  ///< 0..256. Pool threads; 0 takes one per processor, at most 8.
+  std::filesystem::path checkpoint;  ///< A model to begin with, besides those in state_dir.
+  bool exit_at_end = false;  ///< Stop when every partition was read to its end: for batch runs.
+  PollOptions poll;
+  pipeline::Batcher::Options batch;
+  HttpOptions http;
+};
+
+}  // namespace anomalyd::runtime
