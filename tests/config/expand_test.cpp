@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "tests/config/surroundings.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::config {
 namespace {
@@ -63,11 +63,11 @@ TEST(Expand, RemembersItsSourcesAndWhetherOneIsASecret) {
 }
 
 TEST(ProcessSurroundings, ReadSmallFilesWithoutTheirLastNewline) {
-  const auto path = std::filesystem::path{::testing::TempDir()} / "expand_test_secret";
-  std::ofstream{path} << "hunter2\n";
+  const anomalyd::testing::TemporaryFolder folder;
+  const auto path = folder.write("secret", "hunter2\n");
   EXPECT_EQ(process_surroundings().file(path.string()).value(), "hunter2");
 
-  std::ofstream{path} << std::string(100'000, 'x');
+  folder.write("secret", std::string(100'000, 'x'));
   EXPECT_THAT(process_surroundings().file(path.string()).error().message,
               HasSubstr("100000 bytes; expected at most 65536"));
   std::filesystem::remove(path);

@@ -1,45 +1,26 @@
 #include "connectors/file/file_source.hpp"
 
 #include <gmock/gmock.h>
-#include <zlib.h>
 
-#include <fstream>
 #include <sstream>
 
 #include "connectors/file/stream_alert_sink.hpp"
+#include "tests/support/gzip_file.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::connectors {
 namespace {
 
-using std::filesystem::path;
+using anomalyd::testing::TemporaryFolder;
+using anomalyd::testing::write_gzip;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-/// A folder of the test's own.
 class FileSourceTest : public ::testing::Test {
- public:
-  FileSourceTest()
-      : folder_{path{::testing::TempDir()} /
-                ::testing::UnitTest::GetInstance()->current_test_info()->name()} {
-    std::filesystem::create_directories(folder_);
-  }
-  ~FileSourceTest() override { std::filesystem::remove_all(folder_); }
-
  protected:
-  path write(const std::string& name, const std::string& text) {
-    std::ofstream{folder_ / name, std::ios::binary} << text;
-    return folder_ / name;
-  }
-  path write_gzip(const std::string& name, const std::string& text) {
-    const auto file = gzopen((folder_ / name).c_str(), "wb");
-    gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
-    gzclose(file);
-    return folder_ / name;
-  }
-
-  path folder_;
+  TemporaryFolder folder_;
 };
 
 struct Reading final : SourceHandler {
@@ -72,8 +53,8 @@ Status read_all(FileSource& source, Reading& reading) {
 }
 
 TEST_F(FileSourceTest, GivesEachLineOfEachFileWithItsNumber) {
-  const auto a = write("a.ndjson", "one\ntwo\n");
-  const auto b = write("b.v2.ndjson", "three");
+  const auto a = folder_.write("a.ndjson", "one\ntwo\n");
+  const auto b = folder_.write("b.v2.ndjson", "three");
   auto source = FileSource::open({.paths = {a, b}, .max_records = 1}).value();
   Reading reading;
   ASSERT_TRUE(read_all(*source, reading).has_value());
@@ -85,7 +66,7 @@ TEST_F(FileSourceTest, GivesEachLineOfEachFileWithItsNumber) {
 }
 
 TEST_F(FileSourceTest, BeginsWhereTheHandlerWantsTo) {
-  const auto a = write("a.ndjson", "one\ntwo\nthree\n");
+  const auto a = folder_.write("a.ndjson", "one\ntwo\nthree\n");
   auto source = FileSource::open({.paths = {a}}).value();
   Reading reading;
   reading.starts = {{{a.string(), 0}, 2}};
@@ -94,7 +75,7 @@ TEST_F(FileSourceTest, BeginsWhereTheHandlerWantsTo) {
 }
 
 TEST_F(FileSourceTest, PutsTheHeaderOfACsvFileInFrontOfEachLine) {
-  const auto a = write_gzip("a.csv.gz", "t,v\n1,2\n3,4\n");
+  const auto a = write_gzip(folder_.path() / "a.csv.gz", "t,v\n1,2\n3,4\n");
   auto source = FileSource::open({.paths = {a}}).value();
   Reading reading;
   reading.starts = {{{a.string(), 0}, 2}};
@@ -104,7 +85,7 @@ TEST_F(FileSourceTest, PutsTheHeaderOfACsvFileInFrontOfEachLine) {
 
 TEST_F(FileSourceTest, ReadsGzipAndLinesLongerThanItsBuffer) {
   const std::string lengthy(300'000, 'x');
-  const auto a = write_gzip("a", lengthy + "\n\nend");
+  const auto a = write_gzip(folder_.path() / "a", lengthy + "\n\nend");
   auto source = FileSource::open({.paths = {a}}).value();
   Reading reading;
   ASSERT_TRUE(read_all(*source, reading).has_value());
@@ -112,18 +93,18 @@ TEST_F(FileSourceTest, ReadsGzipAndLinesLongerThanItsBuffer) {
 }
 
 TEST_F(FileSourceTest, SaysThatAFileCannotBeOpened) {
-  const auto missing = FileSource::open({.paths = {folder_ / "none.csv"}});
+  const auto missing = FileSource::open({.paths = {folder_.path() / "none.csv"}});
   ASSERT_FALSE(missing.has_value());
   EXPECT_THAT(missing.error().message, HasSubstr("none.csv: cannot be opened"));
-  const auto is_folder = FileSource::open({.paths = {folder_}});
+  const auto is_folder = FileSource::open({.paths = {folder_.path()}});
   ASSERT_FALSE(is_folder.has_value());
   EXPECT_THAT(is_folder.error().message, HasSubstr("found a folder; expected a file"));
 }
 
 TEST_F(FileSourceTest, SaysThatAGzipIsDamagedAndGoesOnWithTheNextFile) {
-  const auto a = write_gzip("a.gz", std::string(100'000, 'x') + "\nlast");
+  const auto a = write_gzip(folder_.path() / "a.gz", std::string(100'000, 'x') + "\nlast");
   std::filesystem::resize_file(a, std::filesystem::file_size(a) - 12);
-  const auto b = write("b", "good");
+  const auto b = folder_.write("b", "good");
   auto source = FileSource::open({.paths = {a, b}}).value();
   Reading reading;
   const auto status = read_all(*source, reading);
@@ -134,8 +115,8 @@ TEST_F(FileSourceTest, SaysThatAGzipIsDamagedAndGoesOnWithTheNextFile) {
 }
 
 TEST_F(FileSourceTest, ReadsWhatIsNotPaused) {
-  const auto a = write("a", "one");
-  const auto b = write("b", "two");
+  const auto a = folder_.write("a", "one");
+  const auto b = folder_.write("b", "two");
   auto source = FileSource::open({.paths = {a, b}}).value();
   Reading reading;
   const PartitionId first{a.string(), 0};

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
 
 #include "model_fixtures.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::models::testing {
 namespace {
@@ -20,23 +20,15 @@ using ::testing::SizeIs;
 namespace fs = std::filesystem;
 using Bytes = std::vector<std::byte>;
 
-/// A folder of its own for each test, gone with it.
 class CheckpointFile : public ::testing::Test {
- public:
-  CheckpointFile() {
-    std::string pattern = (fs::temp_directory_path() / "checkpoint_test.XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~CheckpointFile() override { fs::remove_all(folder_); }
-
  protected:
-  [[nodiscard]] fs::path path() const { return folder_ / "model.ckpt"; }
+  [[nodiscard]] fs::path path() const { return folder_.path() / "model.ckpt"; }
   [[nodiscard]] std::size_t num_files() const {
     return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator{folder_}, fs::directory_iterator{}));
+        std::distance(fs::directory_iterator{folder_.path()}, fs::directory_iterator{}));
   }
 
-  fs::path folder_;
+  anomalyd::testing::TemporaryFolder folder_;
 };
 
 class EveryKindOnDisk : public CheckpointFile, public ::testing::WithParamInterface<std::string> {};
@@ -78,7 +70,7 @@ TEST_F(CheckpointFile, ReplacesTheOldOneAndLeavesNothingBeside) {
 }
 
 TEST_F(CheckpointFile, SaysWhyItCannotBeWritten) {
-  const Status written = write_atomically(folder_ / "no" / "such" / "folder.ckpt", {});
+  const Status written = write_atomically(folder_.path() / "no" / "such" / "folder.ckpt", {});
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().kind, ErrorKind::kUnavailable);
   EXPECT_THAT(written.error().message, HasSubstr("No such file or directory"));

@@ -124,7 +124,7 @@ TEST_F(SnapshotStoreTest, LeavesNothingOfADraftThatIsNotPublished) {
 }
 
 TEST_F(SnapshotStoreTest, ClearsAwayTheDraftsOfADaemonThatWasKilled) {
-  std::ofstream{folder_.path() / "metrics-3.state.draft17"} << "half";
+  folder_.write("metrics-3.state.draft17", "half");
   ASSERT_TRUE(SnapshotStore::open(folder_.path()));
   EXPECT_EQ(num_files(), 0);
 }

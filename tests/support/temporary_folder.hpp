@@ -2,12 +2,13 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
 namespace anomalyd::testing {
 
-/// A folder of its own that is gone with the test.
+/// A folder of its own for one test, removed with everything in it.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -22,6 +23,14 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+  /// Writes a file, and the folders above it; returns where it is.
+  std::filesystem::path write(const std::string& name, const std::string& text) const {
+    const std::filesystem::path file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream{file, std::ios::binary} << text;
+    return file;
+  }
 
  private:
   std::filesystem::path path_;

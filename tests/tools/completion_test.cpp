@@ -5,12 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
 using ::testing::HasSubstr;
 
 /// tool [--verbose] copy {fast [--level N], slow}
@@ -24,7 +24,7 @@ void add_sample_commands(CLI::App& app) {
 std::string bash_completes(const std::vector<std::string>& words) {
   CLI::App app{"A tool", "tool"};
   add_sample_commands(app);
-  TempFolder folder;
+  TemporaryFolder folder;
   std::string script = bash_completion(app) + "\nCOMP_WORDS=(";
   for (const auto& word : words) script += "'" + word + "' ";
   script += ")\nCOMP_CWORD=" + std::to_string(words.size() - 1) +

@@ -4,19 +4,21 @@
 
 #include <cmath>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/gzip_file.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
+using ::anomalyd::testing::write_gzip;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(CsvFile, ReadsPlainAndGzipFilesAlike) {
-  TempFolder folder;
+  TemporaryFolder folder;
   for (const auto& path : {folder.write("a.csv", "t,x\n1,2\r\n\n3,\n"),
-                           folder.write_gzip("a.csv.gz", "t,x\n1,2\r\n\n3,\n")}) {
+                           write_gzip(folder.path() / "a.csv.gz", "t,x\n1,2\r\n\n3,\n")}) {
     auto csv = CsvFile::open(path);
     ASSERT_TRUE(csv) << csv.error().message;
     EXPECT_THAT(csv->header(), ElementsAre("t", "x"));
@@ -29,7 +31,7 @@ TEST(CsvFile, ReadsPlainAndGzipFilesAlike) {
 }
 
 TEST(CsvFile, UnderstandsQuotedFields) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto csv =
       CsvFile::open(folder.write("q.csv", "\"the time\",x,y\n\"a,b\",\"say \"\"hi\"\"\",3\n"));
   ASSERT_TRUE(csv);
@@ -39,7 +41,7 @@ TEST(CsvFile, UnderstandsQuotedFields) {
 }
 
 TEST(CsvFile, NamesFileAndLineOfARecordWithTooFewFields) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto csv = CsvFile::open(folder.write("bad.csv", "t,x\n1,2\n3\n"));
   ASSERT_TRUE(csv->next().value());
   const auto bad = csv->next();
@@ -48,17 +50,17 @@ TEST(CsvFile, NamesFileAndLineOfARecordWithTooFewFields) {
 }
 
 TEST(CsvFile, RejectsMissingAndEmptyFiles) {
-  TempFolder folder;
+  TemporaryFolder folder;
   EXPECT_THAT(CsvFile::open(folder.path() / "none.csv").error().message, HasSubstr("none.csv"));
   EXPECT_THAT(CsvFile::open(folder.write("empty.csv", "")).error().message,
               HasSubstr("empty file"));
 }
 
 TEST(CsvFile, RejectsATruncatedGzipFile) {
-  TempFolder folder;
+  TemporaryFolder folder;
   std::string text = "t,x\n";
   for (int i = 0; i < 20000; ++i) text += std::to_string(i * 7919) + ",1\n";
-  const auto path = folder.write_gzip("cut.csv.gz", text);
+  const auto path = write_gzip(folder.path() / "cut.csv.gz", text);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
   auto csv = CsvFile::open(path);
   ASSERT_TRUE(csv);
@@ -69,7 +71,7 @@ TEST(CsvFile, RejectsATruncatedGzipFile) {
 }
 
 TEST(CsvFile, FindsAColumnInAnyCase) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const auto csv = CsvFile::open(folder.write("c.csv", "value,Timestamp\n"));
   EXPECT_EQ(csv->find_column(std::vector<std::string_view>{"t", "timestamp"}), 1U);
   EXPECT_EQ(csv->find_column(std::vector<std::string_view>{"host"}), std::nullopt);

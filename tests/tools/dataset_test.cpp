@@ -4,12 +4,14 @@
 
 #include <cmath>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/gzip_file.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
+using ::anomalyd::testing::write_gzip;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -20,16 +22,17 @@ std::string manifest_entry(const std::string& entity, const std::string& time, i
          R"(, "train_end": 1, "period_s": 60, "time": ")" + time + "\"}";
 }
 
-Result<LabelledSeries> read_only_series(const TempFolder& folder) {
+Result<LabelledSeries> read_only_series(const TemporaryFolder& folder) {
   const auto dataset = Dataset::open(folder.path());
   if (!dataset) return Failure{dataset.error()};
   return dataset->read(dataset->entries().front());
 }
 
 TEST(Dataset, ReadsRowsTimesAndLabelsApart) {
-  TempFolder folder;
+  TemporaryFolder folder;
   folder.write("manifest.json", "[" + manifest_entry("a", "real", 2) + "]");
-  folder.write_gzip("g/a.csv.gz", "t,cpu,mem,label\n1700000000,1,2.5,0\n1700000060,,4,1\n");
+  write_gzip(folder.path() / "g/a.csv.gz",
+             "t,cpu,mem,label\n1700000000,1,2.5,0\n1700000060,,4,1\n");
 
   const auto dataset = Dataset::open(folder.path());
   ASSERT_TRUE(dataset) << dataset.error().message;
@@ -49,11 +52,11 @@ TEST(Dataset, ReadsRowsTimesAndLabelsApart) {
 }
 
 TEST(Dataset, PlacesSeriesWithoutRealTimesAtTheOrigin) {
-  TempFolder folder;
+  TemporaryFolder folder;
   folder.write("manifest.json", "[" + manifest_entry("s", "synthetic", 2) + "," +
                                     manifest_entry("i", "index", 2) + "]");
-  folder.write_gzip("g/s.csv.gz", "t,x,label\n0,1,0\n60,1,0\n");
-  folder.write_gzip("g/i.csv.gz", "t,x,label\n0,1,0\n1,1,0\n");
+  write_gzip(folder.path() / "g/s.csv.gz", "t,x,label\n0,1,0\n60,1,0\n");
+  write_gzip(folder.path() / "g/i.csv.gz", "t,x,label\n0,1,0\n1,1,0\n");
   const auto dataset = Dataset::open(folder.path());
   ASSERT_TRUE(dataset);
   for (const auto& entry : dataset->entries()) {
@@ -64,7 +67,7 @@ TEST(Dataset, PlacesSeriesWithoutRealTimesAtTheOrigin) {
 }
 
 TEST(Dataset, KeepsOnlyWhatIsNamed) {
-  TempFolder folder;
+  TemporaryFolder folder;
   folder.write("manifest.json",
                "[" + manifest_entry("a", "real", 1) + "," + manifest_entry("b", "real", 1) + "]");
   auto dataset = Dataset::open(folder.path());
@@ -77,25 +80,25 @@ TEST(Dataset, KeepsOnlyWhatIsNamed) {
 }
 
 TEST(Dataset, NamesFileAndLineOfABadCell) {
-  TempFolder folder;
+  TemporaryFolder folder;
   folder.write("manifest.json", "[" + manifest_entry("a", "real", 2) + "]");
-  folder.write_gzip("g/a.csv.gz", "t,cpu,label\n1,1,0\n2,high,0\n");
+  write_gzip(folder.path() / "g/a.csv.gz", "t,cpu,label\n1,1,0\n2,high,0\n");
   const auto series = read_only_series(folder);
   ASSERT_FALSE(series);
   EXPECT_THAT(series.error().message, HasSubstr("g/a.csv.gz:3: cpu is 'high'; expected a number"));
 }
 
 TEST(Dataset, RejectsAFileThatIsShorterThanItsManifestSays) {
-  TempFolder folder;
+  TemporaryFolder folder;
   folder.write("manifest.json", "[" + manifest_entry("a", "real", 5) + "]");
-  folder.write_gzip("g/a.csv.gz", "t,cpu,label\n1,1,0\n");
+  write_gzip(folder.path() / "g/a.csv.gz", "t,cpu,label\n1,1,0\n");
   const auto series = read_only_series(folder);
   ASSERT_FALSE(series);
   EXPECT_THAT(series.error().message, HasSubstr("1 rows; expected 5"));
 }
 
 TEST(Dataset, RejectsFoldersWithoutOrWithADamagedManifest) {
-  TempFolder folder;
+  TemporaryFolder folder;
   EXPECT_THAT(Dataset::open(folder.path()).error().message,
               HasSubstr("manifest.json: no such file"));
   folder.write("manifest.json", R"([{"file": "a.csv.gz"}])");

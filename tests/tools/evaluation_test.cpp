@@ -8,14 +8,14 @@
 #include <sstream>
 
 #include "tests/support/persistence_model.hpp"
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tools/pipeline_run.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
 using ::anomalyd::testing::PersistenceFactory;
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
 using std::chrono::seconds;
 using ::testing::Each;
 using ::testing::HasSubstr;
@@ -86,7 +86,7 @@ TEST(ScoreSeries, CountsTrainingRowsWithoutDoubledOnes) {
 }
 
 TEST(WriteScores, WritesALineForEachScore) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const SeriesRows rows = wave();
   ASSERT_TRUE(write_scores(folder.path() / "g" / "a.csv", rows, scored(rows, {})));
   std::ifstream file{folder.path() / "g" / "a.csv"};
@@ -97,7 +97,7 @@ TEST(WriteScores, WritesALineForEachScore) {
 }
 
 TEST(PipelineRun, TakesUpAModelThatWasSaved) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const SeriesRows rows = wave();
   PersistenceFactory factory;
   pipeline::PipelineOptions options;

@@ -4,12 +4,12 @@
 
 #include <cmath>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
 using std::chrono::seconds;
 using ::testing::Each;
 using ::testing::IsNan;
@@ -22,7 +22,8 @@ double value_of(const std::vector<double>& row, const std::string& channel) {
   return 0;
 }
 
-void write_proc(const TempFolder& proc, int user, int idle, int switches, int sectors, int bytes) {
+void write_proc(const TemporaryFolder& proc, int user, int idle, int switches, int sectors,
+                int bytes) {
   proc.write("stat", "cpu  " + std::to_string(user) + " 0 10 " + std::to_string(idle) +
                          " 5 0 0 0 0 0\ncpu0 1 2 3 4\nctxt " + std::to_string(switches) + "\n");
   proc.write("meminfo",
@@ -38,7 +39,7 @@ void write_proc(const TempFolder& proc, int user, int idle, int switches, int se
 }
 
 TEST(HostMetrics, TurnsKernelCountersIntoRates) {
-  TempFolder proc;
+  TemporaryFolder proc;
   HostMetrics host{proc.path()};
   write_proc(proc, 100, 1000, 5000, 200, 4000);
   const auto first = host.sample(EventTime{seconds{100}});
@@ -58,14 +59,14 @@ TEST(HostMetrics, TurnsKernelCountersIntoRates) {
 }
 
 TEST(HostMetrics, LeavesColumnsMissingWhereProcHasNoFile) {
-  TempFolder proc;
+  TemporaryFolder proc;
   HostMetrics host{proc.path()};
   EXPECT_THAT(host.sample(EventTime{seconds{1}}), Each(IsNan()));
   EXPECT_EQ(host.host_name(), "localhost");
 }
 
 TEST(HostMetrics, NamesTheHost) {
-  TempFolder proc;
+  TemporaryFolder proc;
   write_proc(proc, 1, 1, 1, 1, 1);
   EXPECT_EQ(HostMetrics{proc.path()}.host_name(), "box");
 }

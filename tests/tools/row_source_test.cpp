@@ -4,12 +4,14 @@
 
 #include <cmath>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/gzip_file.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
+using ::anomalyd::testing::write_gzip;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -29,15 +31,15 @@ std::vector<std::string> rows_of(RowSource& source) {
   }
 }
 
-TempFolder& labelled_folder() {
-  static TempFolder folder;
+TemporaryFolder& labelled_folder() {
+  static TemporaryFolder folder;
   folder.write("manifest.json", R"([
     {"file": "a.csv.gz", "group": "g", "entity": "a", "rows": 4, "train_end": 1, "period_s": 60,
      "time": "real"},
     {"file": "b.csv.gz", "group": "h", "entity": "b", "rows": 2, "train_end": 1, "period_s": 60,
      "time": "real"}])");
-  folder.write_gzip("a.csv.gz", "t,x,label\n1000,1,0\n1060,1,1\n1120,2,1\n1180,2,0\n");
-  folder.write_gzip("b.csv.gz", "t,y,label\n5000,1,0\n5090,1,1\n");
+  write_gzip(folder.path() / "a.csv.gz", "t,x,label\n1000,1,0\n1060,1,1\n1120,2,1\n1180,2,0\n");
+  write_gzip(folder.path() / "b.csv.gz", "t,y,label\n5000,1,0\n5090,1,1\n");
   return folder;
 }
 
@@ -72,7 +74,7 @@ TEST(DatasetRows, TellsTheLabelledEventsOfTheTestPart) {
 }
 
 TEST(CsvRows, NamesSeriesByFileAndLeavesTextAndLabelsOut) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto source = csv_rows({folder.write("pump.csv",
                                        "time,state,x,label\n"
                                        "2026-01-01T00:00:00Z,ok,1.5,0\n"),
@@ -89,14 +91,14 @@ TEST(CsvRows, NamesSeriesByFileAndLeavesTextAndLabelsOut) {
 }
 
 TEST(CsvRows, TakesSeriesAndTimeFromTheColumnsNamed) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const auto file = folder.write("all.csv", "when,host,x\n1700000000,a,1\n1700000060,b,2\n");
   auto source = csv_rows({file}, {.time = "when", .series = "host"});
   EXPECT_THAT(rows_of(**source), ElementsAre("a@1700000000", "b@1700000060"));
 }
 
 TEST(CsvRows, SaysWhereACellIsWrong) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto source = csv_rows({folder.write("x.csv", "t,x\n1700000000,1\n1700000060,high\n")}, {});
   EXPECT_THAT(rows_of(**source).back(), HasSubstr("x.csv:3: x is 'high'; expected a number"));
   EXPECT_THAT(csv_rows({folder.write("y.csv", "a,b\n1,2\n")}, {}).error().message,

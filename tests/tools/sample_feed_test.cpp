@@ -2,13 +2,13 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tools/history_collector.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -37,7 +37,7 @@ std::string json_lines(const std::string& series, int rows, const std::string& c
 }
 
 TEST(FileFeed, DecodesEveryLineAndCountsTheRejectedOnes) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const auto file = folder.write("a.ndjson", json_lines("s", 5, "x") + "not json\n");
   auto feed = file_feed({}, {file});
   ASSERT_TRUE(feed) << feed.error().message;
@@ -51,7 +51,7 @@ TEST(FileFeed, DecodesEveryLineAndCountsTheRejectedOnes) {
 }
 
 TEST(FileFeed, PassesOnTheFailureOfATaker) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto feed = file_feed({}, {folder.write("a.ndjson", json_lines("s", 5, "x"))});
   const auto pumped = (*feed)->pump(
       [](const SampleBlock&) -> Status { return fail(ErrorKind::kInvalid, "enough"); });
@@ -77,7 +77,7 @@ TEST(RowFeed, GivesWholeBlocksUntilTheEnd) {
 }
 
 TEST(HistoryCollector, KeepsTheNewestRowsOfEachSeries) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto feed = file_feed({}, {folder.write("a.ndjson", json_lines("s", 50, "x"))});
   HistoryCollector collector{{}, 3};
   ASSERT_TRUE(drain(**feed, collector));
@@ -85,7 +85,7 @@ TEST(HistoryCollector, KeepsTheNewestRowsOfEachSeries) {
 }
 
 TEST(HistoryCollector, GroupsSeriesByTheirChannelsAndLeavesShortOnesOut) {
-  TempFolder folder;
+  TemporaryFolder folder;
   auto feed = file_feed(
       {}, {folder.write("a.ndjson", json_lines("a", 9, "x") + json_lines("b", 9, "y") +
                                         json_lines("c", 9, "x") + json_lines("short", 2, "x"))});

@@ -2,17 +2,17 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/tools/temp_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd::tools {
 namespace {
 
-using ::anomalyd::testing::TempFolder;
+using ::anomalyd::testing::TemporaryFolder;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 TEST(Truth, IsReadAsItWasWritten) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const Truth truth{.num_series = 12,
                     .start = EventTime{seconds{1600000000}},
                     .series_weeks = 3.5,
@@ -32,7 +32,7 @@ TEST(Truth, IsReadAsItWasWritten) {
 }
 
 TEST(Truth, NamesTheFileAndWhatIsWrongInIt) {
-  TempFolder folder;
+  TemporaryFolder folder;
   const auto path = folder.write("t.json", R"({"num_series": 1, "start": "soon"})");
   EXPECT_THAT(read_truth(path).error().message, HasSubstr("t.json: 'soon' is not a time"));
   EXPECT_THAT(read_truth(folder.path() / "none").error().message, HasSubstr("no such file"));
