@@ -22,6 +22,13 @@ struct KafkaOptions {
   std::string group = connectors::KafkaSource::Options{}.group;
   std::string client_id = connectors::KafkaOptions{}.client_id;
   std::map<std::string, std::string> properties;  ///< Passed to librdkafka as they are.
+
+  /// As the clients take them.
+  [[nodiscard]] connectors::KafkaOptions for_clients() const {
+    std::string joined;
+    for (const std::string& broker : brokers) joined += (joined.empty() ? "" : ",") + broker;
+    return {joined, client_id, properties};
+  }
 };
 
 /// Which records are read. How they become samples is the decoder's.

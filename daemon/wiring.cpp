@@ -22,16 +22,6 @@ void log_kafka(connectors::KafkaLogLevel level, std::string_view sentence) {
   }
 }
 
-connectors::KafkaOptions kafka_options(const config::KafkaOptions& options) {
-  connectors::KafkaOptions kafka;
-  for (const std::string& broker : options.brokers) {
-    kafka.brokers += (kafka.brokers.empty() ? "" : ",") + broker;
-  }
-  kafka.client_id = options.client_id;
-  kafka.properties = options.properties;
-  return kafka;
-}
-
 /// Makes a topic that is written to, when it is missing.
 Status prepare_topic(connectors::KafkaAdmin& admin,
                      const connectors::KafkaAdmin::TopicSpec& topic) {
@@ -84,7 +74,7 @@ config::Context context_of_parts() {
 }
 
 Result<std::unique_ptr<runtime::Service>> build_service(config::Options options, Clock& clock) {
-  const connectors::KafkaOptions kafka = kafka_options(options.kafka);
+  const connectors::KafkaOptions kafka = options.kafka.for_clients();
   runtime::Service::Parts parts;
 
   auto decoder = connectors::SampleDecoder::create(options.input.records, clock);

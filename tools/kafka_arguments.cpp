@@ -25,7 +25,7 @@ Result<connectors::KafkaOptions> KafkaArguments::options() const {
     if (!check_and_report(loaded)) {
       return fail(ErrorKind::kInvalid, config_file + " has problems; expected a valid one");
     }
-    kafka = kafka_options(loaded.options);
+    kafka = loaded.options.kafka.for_clients();
   }
   if (!brokers.empty()) kafka.brokers = brokers;
   kafka.client_id = "anomalyctl";
@@ -53,14 +53,6 @@ config::Loaded load_config(const std::filesystem::path& path) {
   config::Context context;
   context.kafka_property = connectors::check_property;
   return config::load_file(path, context);
-}
-
-connectors::KafkaOptions kafka_options(const config::Options& options) {
-  connectors::KafkaOptions kafka;
-  kafka.brokers = fmt::format("{}", fmt::join(options.kafka.brokers, ","));
-  kafka.client_id = options.kafka.client_id;
-  kafka.properties = options.kafka.properties;
-  return kafka;
 }
 
 }  // namespace anomalyd::tools

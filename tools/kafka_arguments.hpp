@@ -32,7 +32,4 @@ struct KafkaArguments {
 /// Reads a configuration file and checks all that another host than the daemon's can check.
 [[nodiscard]] config::Loaded load_config(const std::filesystem::path& path);
 
-/// The brokers as the Kafka clients want them.
-[[nodiscard]] connectors::KafkaOptions kafka_options(const config::Options& options);
-
 }  // namespace anomalyd::tools

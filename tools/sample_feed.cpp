@@ -156,7 +156,7 @@ class RowFeed final : public SampleFeed {
 Result<std::unique_ptr<SampleFeed>> topic_feed(const config::Options& options,
                                                const TopicRange& range) {
   KafkaReader::Options reader_options;
-  reader_options.kafka = kafka_options(options);
+  reader_options.kafka = options.kafka.for_clients();
   reader_options.topics = options.input.topics;
   if (!range.from.empty()) {
     const auto from = parse_time(range.from);
