@@ -76,15 +76,9 @@ void show_table(const IncidentBook& book, const Arguments& arguments) {
 }
 
 Status replay(SampleFeed& feed, PipelineRun& run) {
-  Progress progress{"replaying", feed.unit(), feed.total()};
-  bool more = true;
-  while (more && !interrupted()) {
-    const auto pumped = feed.pump([&](const SampleBlock& block) { return run.ingest(block); });
-    if (!pumped) return Failure{pumped.error()};
-    more = *pumped;
-    progress.update(feed.done());
-  }
-  return interrupted() ? Status{} : run.finish();
+  auto replayed =
+      pump_all(feed, "replaying", [&](const SampleBlock& block) { return run.ingest(block); });
+  return replayed && !interrupted() ? run.finish() : replayed;
 }
 
 int run(const Arguments& arguments) {

@@ -26,45 +26,25 @@ struct Arguments {
 
 constexpr std::size_t kMinRows = 64;  // what a series needs to be learned from
 
-Status collect(SampleFeed& feed, HistoryCollector& collector) {
-  Progress progress{"reading", feed.unit(), feed.total()};
-  const auto take = [&](const SampleBlock& block) -> Status {
-    collector.take(block);
-    return {};
-  };
-  bool more = true;
-  while (more && !interrupted()) {
-    const auto pumped = feed.pump(take);
-    if (!pumped) return Failure{pumped.error()};
-    more = *pumped;
-    progress.update(feed.done());
-  }
-  return {};
-}
-
 /// Where the rows came from, for whoever finds the checkpoint later.
 std::string provenance(const Arguments& arguments, const HistoryCollector::Group& group) {
-  std::size_t rows = 0;
-  for (const auto& history : group.histories) rows += history.size();
   const nlohmann::ordered_json json = {{"source", "anomalyctl train"},
                                        {"config", arguments.detection.config_file},
                                        {"data", arguments.feed.data},
                                        {"from", arguments.feed.range.from},
                                        {"until", arguments.feed.range.until},
                                        {"series", group.histories.size()},
-                                       {"rows", rows}};
+                                       {"rows", group.num_rows()}};
   return json.dump();
 }
 
 std::string report_text(const pipeline::Learned& learned, const HistoryCollector::Group& group,
                         const std::filesystem::path& path) {
   const TrainingReport& report = learned.report;
-  std::size_t rows = 0;
-  for (const auto& history : group.histories) rows += history.size();
   std::string text = fmt::format(
       "{}: {} {}, {} channels, {} series, {} rows, {} windows, took {}\n", path.string(),
       learned.group->info.kind, learned.group->info.version, group.channels.size(),
-      group.histories.size(), rows, report.windows, short_duration(report.seconds));
+      group.histories.size(), group.num_rows(), report.windows, short_duration(report.seconds));
   text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16}\n", "member", "parameters", "epochs",
                       "loss fitted", "loss kept back");
   for (const auto& member : report.members) {
@@ -117,7 +97,11 @@ int run(const Arguments& arguments) {
   if (!factory) return report(factory.error());
 
   HistoryCollector collector{options->pipeline.window, arguments.max_rows};
-  if (auto collected = collect(**feed, collector); !collected) return report(collected.error());
+  const auto collected = pump_all(**feed, "reading", [&](const SampleBlock& block) {
+    collector.take(block);
+    return Status{};
+  });
+  if (!collected) return report(collected.error());
   if (interrupted()) return kFailed;
   const auto groups = collector.groups(kMinRows);
   if (groups.empty()) {

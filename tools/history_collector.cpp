@@ -1,7 +1,5 @@
 #include "tools/history_collector.hpp"
 
-#include <numeric>
-
 namespace anomalyd::tools {
 
 void HistoryCollector::take(const SampleBlock& block) {
@@ -30,6 +28,12 @@ void HistoryCollector::trim(pipeline::History& history) const {
   history.rows.erase(history.rows.begin(),
                      history.rows.begin() + old * static_cast<std::ptrdiff_t>(history.width));
   history.gaps.front() = 0;
+}
+
+std::size_t HistoryCollector::Group::num_rows() const noexcept {
+  std::size_t rows = 0;
+  for (const pipeline::History& history : histories) rows += history.size();
+  return rows;
 }
 
 std::map<std::string, HistoryCollector::Group> HistoryCollector::groups(std::size_t min_rows) {

@@ -23,6 +23,7 @@ class HistoryCollector {
   struct Group {
     std::vector<Channel> channels;
     std::vector<pipeline::History> histories;
+    [[nodiscard]] std::size_t num_rows() const noexcept;
   };
   /// Ends the collection. Series of fewer than `min_rows` rows are left out.
   [[nodiscard]] std::map<std::string, Group> groups(std::size_t min_rows);

@@ -6,7 +6,8 @@
 #include "connectors/codec/sample_decoder.hpp"
 #include "connectors/file/file_source.hpp"
 #include "connectors/kafka/kafka_reader.hpp"
-#include "tools/kafka_arguments.hpp"
+#include "tools/interrupt.hpp"
+#include "tools/progress.hpp"
 #include "tools/time_text.hpp"
 
 namespace anomalyd::tools {
@@ -187,6 +188,18 @@ Result<std::unique_ptr<SampleFeed>> file_feed(const config::Options& options,
 
 std::unique_ptr<SampleFeed> row_feed(std::unique_ptr<RowSource> rows) {
   return std::make_unique<RowFeed>(std::move(rows));
+}
+
+Status pump_all(SampleFeed& feed, std::string what, const SampleFeed::BlockFn& take) {
+  Progress progress{std::move(what), feed.unit(), feed.total()};
+  bool more = true;
+  while (more && !interrupted()) {
+    const auto pumped = feed.pump(take);
+    if (!pumped) return Failure{pumped.error()};
+    more = *pumped;
+    progress.update(feed.done());
+  }
+  return {};
 }
 
 }  // namespace anomalyd::tools

@@ -47,4 +47,8 @@ struct TopicRange {
 /// Rows that need no decoding.
 [[nodiscard]] std::unique_ptr<SampleFeed> row_feed(std::unique_ptr<RowSource> rows);
 
+/// Hands over all that comes until the end or an interrupt, and shows how far it is. `what` names
+/// the work. Errors: those of pump.
+[[nodiscard]] Status pump_all(SampleFeed& feed, std::string what, const SampleFeed::BlockFn& take);
+
 }  // namespace anomalyd::tools
