@@ -25,8 +25,7 @@ struct Arguments {
   KafkaArguments kafka;
   std::string topic;
   std::string from = "beginning";
-  std::string truth;
-  std::string slack = "30m";
+  TruthArguments truth;
   std::string budget;
   bool follow = false;
   bool as_json = false;
@@ -123,14 +122,8 @@ Status read_all(KafkaReader& reader, const Arguments& arguments, Screen& screen)
 }
 
 int run(const Arguments& arguments) {
-  std::optional<Truth> truth;
-  if (!arguments.truth.empty()) {
-    auto read = read_truth(arguments.truth);
-    if (!read) return report(read.error());
-    truth = *std::move(read);
-  }
-  const auto slack = parse_duration(arguments.slack);
-  if (!slack) return report(slack.error());
+  const auto known = arguments.truth.load();
+  if (!known) return report(known.error());
   auto options = reader_options(arguments);
   if (!options) return report(options.error());
   auto reader = KafkaReader::open(*std::move(options));
@@ -138,8 +131,8 @@ int run(const Arguments& arguments) {
 
   Screen screen{arguments};
   if (auto read = read_all(**reader, arguments, screen); !read) return report(read.error());
-  if (truth) {
-    fmt::print("{}", report_table(compare(screen.book(), *truth, *slack), arguments.budget));
+  if (*known) {
+    fmt::print("{}", report_table(compare(screen.book(), **known), arguments.budget));
   } else if (!arguments.as_json && !arguments.follow) {
     screen.show_table();
   }
@@ -165,12 +158,7 @@ void add_incidents(CLI::App& app, Command& chosen) {
   command->add_flag("--json", arguments->as_json, "The records as they are, one per line");
   command->add_flag("--details", arguments->details, "Explain every incident");
   command->add_option("--worst", arguments->worst, "Only this many, the most severe first");
-  command->add_option("--truth", arguments->truth,
-                      "Compare with the known faults that `produce --truth` wrote");
-  command
-      ->add_option("--slack", arguments->slack,
-                   "With --truth: how late behind its end a fault still counts as found")
-      ->capture_default_str();
+  arguments->truth.add_to(*command);
   command->add_option("--budget", arguments->budget,
                       "With --truth: shown beside the achieved rate");
   command->callback([&chosen, arguments] { chosen = [arguments] { return run(*arguments); }; });

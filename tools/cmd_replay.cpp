@@ -17,7 +17,6 @@
 #include "tools/interrupt.hpp"
 #include "tools/pipeline_run.hpp"
 #include "tools/progress.hpp"
-#include "tools/time_text.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -27,8 +26,7 @@ struct Arguments {
   FeedArguments feed;
   std::vector<std::string> checkpoints;
   std::string scores;
-  std::string truth;
-  std::string slack = "30m";
+  TruthArguments truth;
   bool as_json = false;
   bool details = false;
 };
@@ -84,14 +82,8 @@ Status replay(SampleFeed& feed, PipelineRun& run) {
 int run(const Arguments& arguments) {
   const auto options = arguments.detection.options();
   if (!options) return report(options.error());
-  std::optional<Truth> truth;
-  if (!arguments.truth.empty()) {
-    auto read = read_truth(arguments.truth);
-    if (!read) return report(read.error());
-    truth = *std::move(read);
-  }
-  const auto slack = parse_duration(arguments.slack);
-  if (!slack) return report(slack.error());
+  const auto known = arguments.truth.load();
+  if (!known) return report(known.error());
   auto feed = arguments.feed.open(*options, DatasetPart::kAll);
   if (!feed) return report(feed.error());
   auto factory = models::TorchModelFactory::create(options->model);
@@ -115,9 +107,9 @@ int run(const Arguments& arguments) {
   }
   if (auto replayed = replay(**feed, pipeline); !replayed) return report(replayed.error());
 
-  if (truth) {
-    fmt::print("{}", report_table(compare(findings.book(), *truth, *slack),
-                                  options->pipeline.budget.text()));
+  if (*known) {
+    fmt::print("{}",
+               report_table(compare(findings.book(), **known), options->pipeline.budget.text()));
   } else if (!arguments.as_json) {
     show_table(findings.book(), arguments);
   }
@@ -148,12 +140,7 @@ void add_replay(CLI::App& app, Command& chosen) {
                    "Judge with these, learn what else there is")
       ->check(CLI::ExistingFile);
   command->add_option("--scores", arguments->scores, "Write every score to this CSV file");
-  command->add_option("--truth", arguments->truth,
-                      "Compare with the known faults that `produce --truth` wrote");
-  command
-      ->add_option("--slack", arguments->slack,
-                   "With --truth: how late behind its end a fault still counts as found")
-      ->capture_default_str();
+  arguments->truth.add_to(*command);
   command->add_flag("--json", arguments->as_json, "Alerts as CloudEvents, one per line");
   command->add_flag("--details", arguments->details, "Explain every incident");
   command->callback([&chosen, arguments] { chosen = [arguments] { return run(*arguments); }; });

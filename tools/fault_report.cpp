@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "tools/progress.hpp"
+#include "tools/time_text.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -26,7 +28,25 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
-FaultReport compare(const IncidentBook& book, const Truth& truth, std::chrono::microseconds slack) {
+void TruthArguments::add_to(CLI::App& command) {
+  command.add_option("--truth", file, "Compare with the known faults that `produce --truth` wrote");
+  command
+      .add_option("--slack", slack,
+                  "With --truth: how late behind its end a fault still counts as found")
+      ->capture_default_str();
+}
+
+Result<std::optional<KnownFaults>> TruthArguments::load() const {
+  const auto allowed = parse_duration(slack);
+  if (!allowed) return Failure{allowed.error()};
+  if (file.empty()) return std::nullopt;
+  auto truth = read_truth(file);
+  if (!truth) return Failure{truth.error()};
+  return KnownFaults{*std::move(truth), *allowed};
+}
+
+FaultReport compare(const IncidentBook& book, const KnownFaults& known) {
+  const auto& [truth, slack] = known;
   FaultReport report;
   for (const Fault& fault : truth.faults) {
     report.faults.push_back({.fault = fault, .incident = {}, .delay = {}, .right_channel = false});
@@ -36,19 +56,19 @@ FaultReport compare(const IncidentBook& book, const Truth& truth, std::chrono::m
     const EventTime last_seen = incident.end.value_or(incident.time);
     if (reported < truth.start) continue;
     ++report.num_incidents;
-    bool known = false;
+    bool expected = false;
     for (FaultReport::Line& line : report.faults) {
       const Fault& fault = line.fault;
       const bool belongs = incident.series == fault.series && last_seen >= fault.start &&
                            reported <= fault.end + slack;
       if (!belongs) continue;
-      known = true;
+      expected = true;
       if (line.incident && book.reported(line.incident->id) <= reported) continue;
       line.incident = incident;
       line.delay = std::max(reported - fault.start, std::chrono::microseconds{0});
       line.right_channel = blames(incident, fault);
     }
-    if (!known) report.false_alerts.push_back(incident);
+    if (!expected) report.false_alerts.push_back(incident);
   }
   if (truth.series_weeks > 0) {
     report.incidents_per_week = static_cast<double>(report.num_incidents) / truth.series_weeks;

@@ -8,7 +8,28 @@
 #include "tools/incident_table.hpp"
 #include "tools/truth.hpp"
 
+namespace CLI {
+class App;
+}
+
 namespace anomalyd::tools {
+
+/// Known faults, and how late behind its end one still counts as found.
+struct KnownFaults {
+  Truth truth;
+  std::chrono::microseconds slack{0};
+};
+
+/// The faults that a command compares incidents with, if it is told of any.
+struct TruthArguments {
+  std::string file;
+  std::string slack = "30m";
+
+  /// Adds --truth and --slack.
+  void add_to(CLI::App& command);
+  /// nullopt without --truth. Errors: kInvalid.
+  [[nodiscard]] Result<std::optional<KnownFaults>> load() const;
+};
 
 /// What became of the known faults, once the alerts about them are in.
 struct FaultReport {
@@ -25,12 +46,11 @@ struct FaultReport {
 };
 
 /// Matches incidents with faults. An incident belongs to a fault of its series if it was going on
-/// while the fault lasted, or was reported within `slack` after its end.
+/// while the fault lasted, or was reported within the slack after its end.
 ///
 /// Data faults count as incidents: a stuck sensor is found by either. Anything reported before
 /// `truth.start` is left out.
-[[nodiscard]] FaultReport compare(const IncidentBook& book, const Truth& truth,
-                                  std::chrono::microseconds slack);
+[[nodiscard]] FaultReport compare(const IncidentBook& book, const KnownFaults& known);
 
 /// The report as a table for a terminal, with totals. `budget` is shown beside the achieved rate.
 [[nodiscard]] std::string report_table(const FaultReport& report, const std::string& budget);

@@ -32,7 +32,7 @@ Truth two_faults() {
 FaultReport report_of(const std::vector<Alert>& alerts) {
   IncidentBook book;
   for (const Alert& alert : alerts) book.add(alert);
-  return compare(book, two_faults(), minutes{10});
+  return compare(book, {two_faults(), minutes{10}});
 }
 
 TEST(FaultReport, TellsFoundFromMissedAndFalse) {
