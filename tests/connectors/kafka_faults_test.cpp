@@ -107,35 +107,35 @@ TEST(KafkaSource, CountsACommitThatFailsAndMakesItGoodWithTheNext) {
   second->close(later);
 }
 
-TEST(KafkaSource, ClosesInTimeWhenNoBrokerIsThere) {
-  MockCluster cluster;
-  cluster.create_topic("in", 1);
-  auto producer = connect_producer(cluster.brokers());
-  produce_numbers(*producer, "in", 0, 1);
-  auto source = subscribe(cluster.brokers(), "in");
-  Listener listener;
-  ASSERT_TRUE(poll_until(*source, listener, [&] { return listener.records.size() == 1; }));
-  cluster.take_broker_down();
-  const Position place{{"in", 0}, 1};
-  listener.on_revoke = [&] { source->commit({&place, 1}); };
-  source->close(listener);
-  EXPECT_THAT(listener.revoked, SizeIs(1)) << "the owner hears of it all the same";
+/// It has read a record and will commit when it closes; its broker is gone.
+class AbandonedKafkaSource : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    cluster_.create_topic("in", 1);
+    produce_numbers(*connect_producer(cluster_.brokers()), "in", 0, 1);
+    source_ = subscribe(cluster_.brokers(), "in");
+    ASSERT_TRUE(poll_until(*source_, listener_, [&] { return listener_.records.size() == 1; }));
+    cluster_.take_broker_down();
+    listener_.on_revoke = [this] {
+      const Position place{{"in", 0}, 1};
+      source_->commit({&place, 1});
+    };
+  }
+
+  MockCluster cluster_;
+  std::unique_ptr<KafkaSource> source_;
+  Listener listener_;
+};
+
+TEST_F(AbandonedKafkaSource, ClosesInTime) {
+  source_->close(listener_);
+  EXPECT_THAT(listener_.revoked, SizeIs(1)) << "the owner hears of it all the same";
 }
 
-TEST(KafkaSource, AsksForNoCommitThatNobodyCanAnswer) {
-  MockCluster cluster;
-  cluster.create_topic("in", 1);
-  auto producer = connect_producer(cluster.brokers());
-  produce_numbers(*producer, "in", 0, 1);
-  auto source = subscribe(cluster.brokers(), "in");
-  Listener listener;
-  ASSERT_TRUE(poll_until(*source, listener, [&] { return listener.records.size() == 1; }));
-  cluster.take_broker_down();
-  ASSERT_TRUE(poll_until(*source, listener, [&] { return source->brokers_away(); }));
-  const Position place{{"in", 0}, 1};
-  listener.on_revoke = [&] { source->commit({&place, 1}); };
-  source->close(listener);
-  EXPECT_EQ(source->counters().commit_failures, 0u) << "it waited in vain";
+TEST_F(AbandonedKafkaSource, AsksForNoCommitThatNobodyCanAnswer) {
+  ASSERT_TRUE(poll_until(*source_, listener_, [&] { return source_->brokers_away(); }));
+  source_->close(listener_);
+  EXPECT_EQ(source_->counters().commit_failures, 0u) << "it waited in vain";
 }
 
 TEST(KafkaSource, MayBeClosedBeforeItHadAPartition) {
