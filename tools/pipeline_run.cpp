@@ -9,9 +9,7 @@ using pipeline::PartitionPipeline;
 
 PipelineRun::PipelineRun(const pipeline::PipelineOptions& options, ModelFactory& factory,
                          Events events)
-    : options_{options}, factory_{factory}, events_{std::move(events)} {
-  if (!events_.training) events_.training = [](const TrainingProgress&) {};
-}
+    : options_{options}, factory_{factory}, events_{std::move(events)} {}
 
 Status PipelineRun::load(const std::filesystem::path& checkpoint) {
   auto loaded = factory_.load(checkpoint);
@@ -50,23 +48,13 @@ Status PipelineRun::settle() {
   return {};
 }
 
-/// As runtime::Learner decides it: when no series is still collecting, or the finished ones have
-/// waited long enough for the slower ones.
 Status PipelineRun::learn(Patience patience) {
   std::map<std::string, PartitionPipeline::Candidates> groups;
   for (const auto& [partition, one] : pipelines_) {
-    for (auto& [key, candidates] : one.candidates()) {
-      auto& group = groups[key];
-      group.longest_wait = std::max(group.longest_wait, candidates.longest_wait);
-      group.channels = std::move(candidates.channels);
-    }
+    for (auto& [key, candidates] : one.candidates()) groups[key] += std::move(candidates);
   }
-  if (groups.empty()) return {};
-  const double limit = options_.training.patience * static_cast<double>(options_.training.rows);
   for (const auto& [key, group] : groups) {
-    const bool waits = patience == Patience::kUsual && readiness().warming > 0 &&
-                       static_cast<double>(group.longest_wait) < limit;
-    if (waits) continue;
+    if (patience == Patience::kUsual && !group.may_be_learned(options_.training)) continue;
     if (auto trained = train(key, group.channels); !trained) return trained;
   }
   return settle();
@@ -78,8 +66,7 @@ Status PipelineRun::train(const std::string& key, const std::vector<Channel>& ch
     for (auto& history : one.training_set(key)) histories.push_back(std::move(history));
   }
   std::ranges::sort(histories, {}, &pipeline::History::series);
-  auto learned =
-      pipeline::learn(histories, channels, factory_, options_, events_.training, stop_.get_token());
+  auto learned = pipeline::learn(histories, channels, factory_, options_, [](const auto&) {}, {});
   if (!learned) return fail(std::move(learned.error()), "training the model of " + key);
   if (events_.learned) events_.learned(*learned);
   install({learned->group, std::move(learned->scorer)});
@@ -112,18 +99,6 @@ PartitionPipeline& PipelineRun::pipeline_of(const PartitionId& partition) {
 pipeline::PipelineCounters PipelineRun::counters() const {
   pipeline::PipelineCounters sum;
   for (const auto& [partition, one] : pipelines_) sum += one.counters();
-  return sum;
-}
-
-pipeline::Readiness PipelineRun::readiness() const {
-  pipeline::Readiness sum;
-  for (const auto& [partition, one] : pipelines_) {
-    const pipeline::Readiness readiness = one.readiness();
-    sum.warming += readiness.warming;
-    sum.waiting += readiness.waiting;
-    sum.provisional += readiness.provisional;
-    sum.ready += readiness.ready;
-  }
   return sum;
 }
 

@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +25,6 @@ class PipelineRun {
   struct Events {
     pipeline::PartitionPipeline::VerdictFn verdict;
     std::function<void(const Alert&)> alert;
-    ProgressFn training;
     std::function<void(const pipeline::Learned&)> learned;
   };
 
@@ -42,11 +40,7 @@ class PipelineRun {
   /// The input has ended: learns what still waits, releases rows that wait for late ones.
   [[nodiscard]] Status finish();
 
-  /// Ends a training run that is under way.
-  void stop() { stop_.request_stop(); }
-
   [[nodiscard]] pipeline::PipelineCounters counters() const;
-  [[nodiscard]] pipeline::Readiness readiness() const;
 
  private:
   struct Model {
@@ -65,7 +59,6 @@ class PipelineRun {
   pipeline::PipelineOptions options_;
   ModelFactory& factory_;
   Events events_;
-  std::stop_source stop_;
   std::map<PartitionId, pipeline::PartitionPipeline> pipelines_;
   std::vector<Model> models_;
 };

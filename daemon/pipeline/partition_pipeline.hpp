@@ -99,9 +99,17 @@ class PartitionPipeline {
   /// Series of one group that have no model.
   struct Candidates {
     std::vector<Channel> channels;
-    std::size_t waiting = 0;       ///< Have enough rows.
-    std::size_t warming = 0;       ///< Still collect them.
-    std::size_t longest_wait = 0;  ///< Rows beyond `training.rows` of the one that waits longest.
+    std::size_t waiting = 0;    ///< Have enough rows.
+    std::size_t warming = 0;    ///< Still collect them.
+    std::size_t most_rows = 0;  ///< Of the one that waits longest.
+
+    /// Adds those of another partition.
+    Candidates& operator+=(Candidates other);
+    /// Whether it is time to learn from those that wait: none still collects, or they have waited
+    /// long enough for the slower ones.
+    [[nodiscard]] bool may_be_learned(const TrainingOptions& options) const noexcept {
+      return warming == 0 || most_rows >= options.enough_rows();
+    }
   };
   /// By group; only groups with a series that waits.
   [[nodiscard]] std::map<std::string, Candidates> candidates() const;

@@ -108,6 +108,14 @@ void PartitionPipeline::install(const std::shared_ptr<const LearnedGroup>& learn
   }
 }
 
+PartitionPipeline::Candidates& PartitionPipeline::Candidates::operator+=(Candidates other) {
+  if (channels.empty()) channels = std::move(other.channels);
+  waiting += other.waiting;
+  warming += other.warming;
+  most_rows = std::max(most_rows, other.most_rows);
+  return *this;
+}
+
 std::map<std::string, PartitionPipeline::Candidates> PartitionPipeline::candidates() const {
   std::map<std::string, Candidates> groups;
   for (const Series& series : series_) {
@@ -120,7 +128,7 @@ std::map<std::string, PartitionPipeline::Candidates> PartitionPipeline::candidat
     }
     if (group.channels.empty()) group.channels = channels_of(*series.history);
     ++group.waiting;
-    group.longest_wait = std::max(group.longest_wait, rows - options_.training.rows);
+    group.most_rows = std::max(group.most_rows, rows);
   }
   std::erase_if(groups, [](const auto& entry) { return entry.second.waiting == 0; });
   return groups;

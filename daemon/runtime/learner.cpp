@@ -43,27 +43,18 @@ void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks)
   for (const auto& task : tasks) {
     task->inspect([this, survey](const pipeline::PartitionPipeline& pipeline, const auto&) {
       asio::post(outside_.control, [this, survey, found = pipeline.candidates()]() mutable {
-        for (auto& [key, candidates] : found) {
-          auto& group = survey->groups[key];
-          group.channels = std::move(candidates.channels);
-          group.waiting += candidates.waiting;
-          group.warming += candidates.warming;
-          group.longest_wait = std::max(group.longest_wait, candidates.longest_wait);
-        }
+        for (auto& [key, candidates] : found) survey->groups[key] += std::move(candidates);
         if (++survey->answers == survey->tasks.size()) decide(*survey);
       });
     });
   }
 }
 
-/// Training starts when no series of the group is still collecting, or the finished ones have
-/// waited long enough for the slower ones.
 void Learner::decide(const Survey& survey) {
-  const double patience = options_.training.patience * static_cast<double>(options_.training.rows);
   for (const auto& [key, group] : survey.groups) {
+    if (!group.may_be_learned(options_.training)) continue;
     const auto retry = retry_at_.find(key);
     if (retry != retry_at_.end() && outside_.clock.monotonic() < retry->second) continue;
-    if (group.warming > 0 && static_cast<double>(group.longest_wait) < patience) continue;
     collect(key, group.channels, survey.tasks);
     return;
   }

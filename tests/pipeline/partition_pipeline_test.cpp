@@ -71,6 +71,18 @@ TEST_F(PartitionPipelineTest, CollectsRowsUntilThereAreEnoughToLearn) {
   EXPECT_EQ(driver_.pipeline().readiness().waiting, 2u);
 }
 
+TEST_F(PartitionPipelineTest, IsLearnedWithoutSlowerSeriesAfterHalfAsManyRowsAgain) {
+  const auto may_be_learned = [&] {
+    return driver_.pipeline().candidates().at("cpu,mem").may_be_learned(
+        options_for_test().training);
+  };
+  fleet_.run({"a", "slow"}, 0, 100);
+  fleet_.run({"a"}, 100, 899);
+  EXPECT_FALSE(may_be_learned());
+  fleet_.run({"a"}, 899, 900);
+  EXPECT_TRUE(may_be_learned());
+}
+
 TEST_F(PartitionPipelineTest, JudgesEveryRowThatCameWhileTheModelWasTrained) {
   fleet_.run({"a"}, 0, 700);
   EXPECT_THAT(driver_.verdicts, IsEmpty());
