@@ -31,7 +31,7 @@ void add_window(Schema& schema) {
       .help("How long a late row may still take its place. Rows wait that long to be judged.");
   schema.option("window.max_gap", FIELD(pipeline.window.max_gap))
       .unit("rows")
-      .range(0, 4096)
+      .range(0, pipeline::Windower::kLongestGap)
       .help("A longer gap restarts the window; a shorter one is missing rows.");
   schema.option("window.max_missing", FIELD(pipeline.window.max_missing))
       .range(0, 1)

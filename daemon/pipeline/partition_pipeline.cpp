@@ -12,6 +12,7 @@ namespace {
 /// Rows of catch-up that go into one request, so that a long wait does not make a huge batch.
 constexpr std::size_t kRowsPerRequest = 8192;
 
+/// A live series brings a row or a few in each block; room for more is for catching up.
 constexpr std::size_t kFreshRowsToKeep = 4;
 
 /// Which channels a series has is known after so many rows, and settled after `training.rows`.

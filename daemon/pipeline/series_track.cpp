@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace anomalyd::pipeline {
 namespace {
@@ -84,12 +85,14 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
     }
   }
   const std::size_t keep = std::min(rows, context - 1);
-  std::copy(window_.end() - static_cast<std::ptrdiff_t>(keep * channels), window_.end(),
-            window_.begin());
-  window_.resize(keep * channels);
+  const auto kept = window_.end() - static_cast<std::ptrdiff_t>(keep * channels);
   if (const std::size_t room = (context + kFreshRows) * channels; window_.capacity() > room) {
-    window_.shrink_to_fit();
-    window_.reserve(room);
+    std::vector<float> smaller;
+    smaller.reserve(room);
+    smaller.assign(kept, window_.end());
+    window_ = std::move(smaller);
+  } else {
+    window_.erase(window_.begin(), kept);
   }
   num_fresh_ = 0;
 }

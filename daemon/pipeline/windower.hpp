@@ -29,11 +29,11 @@ class Windower {
   static constexpr std::uint32_t kLongestGap = 4096;  ///< Rows that may ever be bridged.
 
   struct Options {
-    std::size_t length = 32;  ///< 8..4096 rows. The part of a series that autoencoders look at.
+    std::size_t length = 32;  ///< 8..1024 rows. The part of a series that autoencoders look at.
     std::size_t stride = 1;   ///< 1..length rows. Every stride-th row of a series is judged.
     std::chrono::milliseconds period{0};  ///< Time between rows; 0 infers it per series.
     std::chrono::milliseconds grace{0};   ///< How long a late row may still take its place.
-    std::size_t max_gap = 16;             ///< 0..4096 rows. Longer gaps restart the window.
+    std::size_t max_gap = 16;             ///< 0..kLongestGap rows. Longer gaps restart the window.
     double max_missing = 0.5;  ///< 0..1. A row or window with a larger share is not judged.
     std::chrono::milliseconds evict_after{std::chrono::hours{24 * 7}};  ///< Silent that long: gone.
     RowShape shape = RowShape::kWhole;  ///< Set from the input format; not an option of its own.
