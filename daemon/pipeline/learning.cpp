@@ -198,6 +198,12 @@ bool History::load(StateReader& in) {
               : width > 0 && rows.size() / width == times.size() && rows.size() % width == 0);
 }
 
+Scaler fit_scaler(const History& history, const TrainingOptions& options) {
+  const auto counters =
+      options.detect_counters ? Scaler::Counters::kDetect : Scaler::Counters::kIgnore;
+  return Scaler::fit(history.rows, history.times, history.width, counters);
+}
+
 std::string group_key(std::span<const Channel> channels) {
   std::string key;
   for (const Channel& channel : channels) {
@@ -262,9 +268,7 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
   TrainingSet set{channels, {}};
   std::vector<std::size_t> fitted;  // rows of each series that fit the model
   for (const History& history : histories) {
-    Scaler scaler = Scaler::fit(
-        history.rows, history.times, channels.size(),
-        options.training.detect_counters ? Scaler::Counters::kDetect : Scaler::Counters::kIgnore);
+    Scaler scaler = fit_scaler(history, options.training);
     scaled.push_back(scale_rows(history, scaler));
     scalers.push_back(std::move(scaler));
     const std::size_t fit =

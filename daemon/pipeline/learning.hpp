@@ -45,6 +45,9 @@ struct History {
   [[nodiscard]] bool load(StateReader& in);
 };
 
+/// The scaler of a series that has these rows.
+[[nodiscard]] Scaler fit_scaler(const History& history, const TrainingOptions& options);
+
 /// Everything learned about a model group: the series that share one set of channels.
 ///
 /// Immutable once built; shared by all partitions. The weights live with the Scorer.
@@ -56,6 +59,11 @@ struct LearnedGroup {
     Windower windower;
   };
   std::unordered_map<std::string, Known> series;
+  /// nullptr when the series is not among them.
+  [[nodiscard]] const Known* find(const std::string& id) const {
+    const auto known = series.find(id);
+    return known == series.end() ? nullptr : &known->second;
+  }
   /// What a new series of the group starts with, on its own scaler and the pooled weights.
   Detector pooled;
   Memory pooled_memory;

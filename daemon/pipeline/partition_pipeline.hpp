@@ -160,6 +160,7 @@ class PartitionPipeline {
   std::uint32_t find_or_add(std::string_view id);
   void configure(Series& series);
   void on_row(Series& series, const Windower::Row& row);
+  [[nodiscard]] Group* group_that_learned(const std::string& series);
   void start_if_known(Series& series);
   void start_if_learned(Series& series);
   [[nodiscard]] bool stands_where_learned(const Series& series) const;

@@ -8,72 +8,77 @@
 #include "daemon/pipeline/partition_pipeline.hpp"
 
 namespace anomalyd::pipeline {
+namespace {
+
+/// The track of a series that its group was not trained on, from its first rows.
+SeriesTrack provisional_track(const History& rows, const LearnedGroup& learned,
+                              const PipelineOptions& options) {
+  SeriesTrack track;
+  track.scaler = fit_scaler(rows, options.training);
+  track.detector = learned.pooled;
+  track.memory = learned.pooled_memory;
+  track.faults = DataFaults{rows.rows, rows.width, options.faults};
+  track.provisional = true;
+  return track;
+}
+
+}  // namespace
+
+PartitionPipeline::Group* PartitionPipeline::group_that_learned(const std::string& series) {
+  const auto found = std::ranges::find_if(
+      groups_, [&](const auto& group) { return group.second.learned->find(series) != nullptr; });
+  return found == groups_.end() ? nullptr : &found->second;
+}
 
 /// A series that the model of a group was trained on goes on behind its last training row.
 void PartitionPipeline::start_if_known(Series& series) {
-  for (auto& [key, group] : groups_) {
-    const auto known = group.learned->series.find(series.id);
-    if (known == group.learned->series.end()) continue;
-    series.group = &group;
-    series.track = known->second.track;
-    series.windower = known->second.windower;
-    configure(series);
-    return;
-  }
+  Group* const group = group_that_learned(series.id);
+  if (group == nullptr) return;
+  const LearnedGroup::Known& known = *group->learned->find(series.id);
+  series.group = group;
+  series.track = known.track;
+  series.windower = known.windower;
+  configure(series);
 }
 
 /// True until the first row behind those that the series was learned from: what is older is not
 /// late, it is read again, after a loss of the state, say.
 bool PartitionPipeline::stands_where_learned(const Series& series) const {
   if (series.group == nullptr) return false;
-  const auto known = series.group->learned->series.find(series.id);
-  return known != series.group->learned->series.end() &&
-         known->second.windower.last_time() == series.windower.last_time();
+  const auto* known = series.group->learned->find(series.id);
+  return known != nullptr && known->windower.last_time() == series.windower.last_time();
 }
 
 /// A snapshot of a series that collected rows, all of which a model has been learned from since.
 void PartitionPipeline::start_if_learned(Series& series) {
-  for (auto& [key, group] : groups_) {
-    const auto known = group.learned->series.find(series.id);
-    if (known == group.learned->series.end()) continue;
-    if (series.windower.last_time() <= known->second.windower.last_time()) start(series, group);
-    return;
-  }
+  Group* const group = group_that_learned(series.id);
+  if (group == nullptr) return;
+  const LearnedGroup::Known& known = *group->learned->find(series.id);
+  if (series.windower.last_time() <= known.windower.last_time()) start(series, *group);
 }
 
 /// Moves a series from collecting to being judged, from its first unlearned row on.
 void PartitionPipeline::start(Series& series, Group& group) {
   overdue_rows_ -= overdue_rows(series);
   const std::unique_ptr<History> history = std::move(series.history);
-  const auto known = group.learned->series.find(series.id);
   series.group = &group;
-  std::size_t learned_rows = 0;
-  if (known != group.learned->series.end()) {
-    series.track = known->second.track;
+  std::size_t next = 0;  // the first row to judge
+  if (const auto* known = group.learned->find(series.id)) {
+    const EventTime last = known->windower.last_time();
+    series.track = known->track;
     // A snapshot may be older than the model: what it lacks of the rows learned from is skipped.
-    series.windower.skip_to(known->second.windower.last_time());
-    // The rows behind the last one that was learned from are still to be judged.
-    const auto last = known->second.windower.last_time().time_since_epoch().count();
-    learned_rows = static_cast<std::size_t>(
-        std::upper_bound(history->times.begin(), history->times.end(), last) -
-        history->times.begin());
+    series.windower.skip_to(last);
+    const auto behind = std::ranges::upper_bound(history->times, last.time_since_epoch().count());
+    next = static_cast<std::size_t>(behind - history->times.begin());
   } else {
-    learned_rows = std::min(history->size(), options_.training.provisional_rows);
-    const History first = history->project(group.columns, learned_rows);
-    series.track = SeriesTrack{};
-    series.track.scaler = Scaler::fit(
-        first.rows, first.times, first.width,
-        options_.training.detect_counters ? Scaler::Counters::kDetect : Scaler::Counters::kIgnore);
-    series.track.detector = group.learned->pooled;
-    series.track.memory = group.learned->pooled_memory;
-    series.track.faults = DataFaults{first.rows, first.width, options_.faults};
-    series.track.provisional = true;
-    learned_rows = 0;  // its first rows fill the window and the rest of them are judged as well
+    // The rows that it is made from fill the window, and the rest of them are judged as well.
+    const History first = history->project(group.columns, options_.training.provisional_rows);
+    series.track = provisional_track(first, *group.learned, options_);
   }
   configure(series);
   std::vector<double> values;
-  for (std::size_t i = learned_rows; i < history->size(); ++i) {
-    const Windower::Row row = history->row(i, group.columns, values);
+  for (; next < history->size(); ++next) {
+    const Windower::Row row = history->row(next, group.columns, values);
     accept(series, row, values);
   }
 }

@@ -90,20 +90,19 @@ bool PartitionPipeline::load_series(StateReader& in) {
     series.windower = std::move(windower);
     start_if_learned(series);
     return true;
-  } else {
-    std::string key, version;
-    SeriesTrack track;
-    if (!in.get_text(key) || !in.get_text(version) || !track.load(in)) return false;
-    const auto group = groups_.find(key);
-    if (group == groups_.end() || group->second.learned->info.version != version) return true;
-    if (!track.fits(group->second.learned->info)) return false;
-    series.history = nullptr;
-    series.group = &group->second;
-    series.track = std::move(track);
   }
+  std::string key, version;
+  SeriesTrack track;
+  if (!in.get_text(key) || !in.get_text(version) || !track.load(in)) return false;
+  const auto group = groups_.find(key);
+  if (group == groups_.end() || group->second.learned->info.version != version) return true;
+  if (!track.fits(group->second.learned->info)) return false;
+  series.history = nullptr;
+  series.group = &group->second;
+  series.track = std::move(track);
   series.windower = std::move(windower);
   series.incidents = std::move(incidents);
-  if (series.group != nullptr) configure(series);
+  configure(series);
   return true;
 }
 
