@@ -24,6 +24,37 @@ std::unique_ptr<FormatReader> make_reader(const Options& options) {
   return nullptr;
 }
 
+/// `field` may be a name or a dotted path as well; a JSON pointer begins with a slash.
+Status check_pointer(std::string_view option, std::string_view field) {
+  if (!field.starts_with('/')) return {};
+  for (auto at = field.find('~'); at != field.npos; at = field.find('~', at + 1)) {
+    const auto escape = field.substr(at, 2);
+    if (escape == "~0" || escape == "~1") continue;
+    return fail(ErrorKind::kInvalid,
+                fmt::format("{}: found '{}'; expected a JSON pointer, with ~0 for ~ and ~1 for /",
+                            option, field));
+  }
+  return {};
+}
+
+Status check_pointers(const Options& options) {
+  std::vector<std::pair<std::string_view, std::string_view>> fields{
+      {"input.unwrap", options.unwrap},
+      {"input.time.field", options.time.field},
+      {"input.long.channel", options.long_format.channel},
+      {"input.long.value", options.long_format.value}};
+  for (const auto& part : options.series.from) fields.emplace_back("input.series.from", part);
+  if (options.format != Format::kJsonLong) {  // there they are names of channels
+    for (const auto& channel : options.channels) {
+      fields.emplace_back("input.channels", channel.field);
+    }
+  }
+  for (const auto& [option, field] : fields) {
+    if (auto ok = check_pointer(option, field); !ok) return ok;
+  }
+  return {};
+}
+
 Status check_channels(const Options& options) {
   if (options.channels.size() > options.max_channels) {
     return fail(ErrorKind::kInvalid,
@@ -56,6 +87,7 @@ Status check(const Options& options) {
                 fmt::format("input.unwrap: found '{}'; expected a JSON pointer such as '/payload'",
                             options.unwrap));
   }
+  if (auto ok = check_pointers(options); !ok) return ok;
   const auto& fields = options.long_format;
   if (options.format == Format::kJsonLong &&
       (fields.channel.empty() || fields.value.empty() || fields.channel == fields.value)) {

@@ -236,6 +236,12 @@ TEST(DecoderOptions, AreRefusedWithTheirNames) {
     return created ? std::string{} : created.error().message;
   };
   EXPECT_THAT(refusal({.unwrap = "payload"}), HasSubstr("input.unwrap: found 'payload'"));
+  EXPECT_THAT(refusal({.unwrap = "/a/~2"}),
+              HasSubstr("input.unwrap: found '/a/~2'; expected a JSON pointer"));
+  EXPECT_THAT(refusal({.series = {.from = {"/a~"}}}), HasSubstr("input.series.from: found '/a~'"));
+  EXPECT_THAT(refusal({.time = {.field = "/~0/~x"}}), HasSubstr("input.time.field: found"));
+  EXPECT_THAT(refusal({.channels = {{"/~1/~9", "", ""}}}), HasSubstr("input.channels: found"));
+  EXPECT_THAT(refusal({.channels = {{"~2", "", ""}, {"/~0~1", "", ""}}}), IsEmpty());
   EXPECT_THAT(refusal({.series = {.from = {""}}}), HasSubstr("input.series.from"));
   EXPECT_THAT(refusal({.format = Format::kJsonLong, .long_format = {"v", "v"}}),
               HasSubstr("input.long"));
