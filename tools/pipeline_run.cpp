@@ -54,7 +54,9 @@ Status PipelineRun::learn(Patience patience) {
     for (auto& [key, candidates] : one.candidates()) groups[key] += std::move(candidates);
   }
   for (const auto& [key, group] : groups) {
-    if (patience == Patience::kUsual && !group.may_be_learned(options_.training)) continue;
+    const bool now = patience == Patience::kNone ? group.waiting > 0
+                                                 : group.may_be_learned(options_.training);
+    if (!now) continue;
     if (auto trained = train(key, group.channels); !trained) return trained;
   }
   return settle();

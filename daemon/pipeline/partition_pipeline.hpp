@@ -108,10 +108,10 @@ class PartitionPipeline {
     /// Whether it is time to learn from those that wait: none still collects, or they have waited
     /// long enough for the slower ones.
     [[nodiscard]] bool may_be_learned(const TrainingOptions& options) const noexcept {
-      return warming == 0 || most_rows >= options.enough_rows();
+      return waiting > 0 && (warming == 0 || most_rows >= options.enough_rows());
     }
   };
-  /// By group; only groups with a series that waits.
+  /// By group.
   [[nodiscard]] std::map<std::string, Candidates> candidates() const;
   /// The first `training.rows` rows of every waiting series of a group.
   [[nodiscard]] std::vector<History> training_set(const std::string& group_key) const;

@@ -135,7 +135,6 @@ std::map<std::string, PartitionPipeline::Candidates> PartitionPipeline::candidat
     ++group.waiting;
     group.most_rows = std::max(group.most_rows, rows);
   }
-  std::erase_if(groups, [](const auto& entry) { return entry.second.waiting == 0; });
   return groups;
 }
 

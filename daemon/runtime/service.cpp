@@ -363,7 +363,8 @@ void Service::gather_status() {
       });
     });
   }
-  if (!stopping_) learner_->consider(all);
+  using Input = Learner::Input;
+  if (!stopping_) learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
 }
 
 void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
@@ -399,8 +400,8 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
   }
   systemd::status(copy.line());
   // The partitions spoke before the input did: only what was at its end before is surely at rest.
-  if (options_.exit_at_end && was_at_end && copy.idle() && !stopping_ && !copy.training.training &&
-      copy.readiness().waiting == 0) {
+  input_ended_ = options_.exit_at_end && was_at_end && copy.idle();
+  if (input_ended_ && !stopping_ && !copy.training.training && copy.readiness().waiting == 0) {
     const double seconds = std::max(copy.busy_seconds(), 1e-3);
     spdlog::info("read {} samples and judged {} windows in {:.2f} s: {:.0f} samples/s",
                  input.samples, copy.counters().windows_judged, seconds,

@@ -107,6 +107,7 @@ class Service {
   std::thread poll_thread_;
   std::atomic<bool> failed_{false};
   bool stopping_ = false;           // control io_context
+  bool input_ended_ = false;        // control io_context; with exit_at_end only
   MonotonicTime stopping_since_{};  // control io_context
 
   mutable std::mutex mutex_;  // tasks come and go on the polling thread, status is read by any

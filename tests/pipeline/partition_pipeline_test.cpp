@@ -65,9 +65,9 @@ TEST_F(PartitionPipelineTest, CollectsRowsUntilThereAreEnoughToLearn) {
   fleet_.run({"a", "b"}, 0, 300);
   EXPECT_EQ(driver_.pipeline().readiness().warming, 2u);
   EXPECT_NEAR(driver_.pipeline().readiness().warming_share, 0.5, 0.01);
-  EXPECT_THAT(driver_.pipeline().candidates(), IsEmpty());
+  EXPECT_EQ(driver_.pipeline().candidates().at("cpu,mem").waiting, 0u);
   fleet_.run({"a", "b"}, 300, 600);
-  ASSERT_EQ(driver_.pipeline().candidates().size(), 1u);
+  EXPECT_EQ(driver_.pipeline().candidates().at("cpu,mem").waiting, 2u);
   EXPECT_EQ(driver_.pipeline().readiness().waiting, 2u);
 }
 
@@ -81,6 +81,17 @@ TEST_F(PartitionPipelineTest, IsLearnedWithoutSlowerSeriesAfterHalfAsManyRowsAga
   EXPECT_FALSE(may_be_learned());
   fleet_.run({"a"}, 899, 900);
   EXPECT_TRUE(may_be_learned());
+}
+
+TEST(Candidates, CountTheSlowerSeriesOfOtherPartitions) {
+  const TrainingOptions options{.rows = 100};
+  PartitionPipeline::Candidates group{{{"cpu", "%"}}, 1, 0, 120};
+  EXPECT_TRUE(group.may_be_learned(options));
+  group += {{}, 0, 1, 0};
+  EXPECT_FALSE(group.may_be_learned(options));
+  group += {{}, 1, 0, options.enough_rows()};
+  EXPECT_TRUE(group.may_be_learned(options));
+  EXPECT_FALSE((PartitionPipeline::Candidates{{}, 0, 1, 0}.may_be_learned(options)));
 }
 
 TEST_F(PartitionPipelineTest, JudgesEveryRowThatCameWhileTheModelWasTrained) {

@@ -119,6 +119,15 @@ TEST_F(ServiceTest, FindsTheSameIncidentsWhenItIsRestartedOnTheWay) {
   EXPECT_EQ(incident_ids(), expected);
 }
 
+TEST_F(ServiceTest, EndsThoughASeriesHasTooFewRowsToBeLearned) {
+  MemoryTopic topic = topic_with_faults(kTrainingRows + 100);
+  std::erase_if(topic.records[1], [rows = 0](const std::string& record) mutable {
+    return record.find("m3") != std::string::npos && ++rows > 100;
+  });
+  ASSERT_EQ(make(topic)->run(), 0);
+  EXPECT_EQ(topic.committed[0], 2 * (kTrainingRows + 100)) << "the others were learned and judged";
+}
+
 TEST_F(ServiceTest, LeavesTheOffsetOfItsGroupAloneWhereItHasReadNothing) {
   MemoryTopic topic = topic_with_faults(1100);
   ASSERT_EQ(make(topic)->run(), 0);

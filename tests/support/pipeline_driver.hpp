@@ -41,6 +41,7 @@ class PipelineDriver {
   /// is ready.
   bool train(ModelFactory& factory) {
     for (const auto& [key, group] : pipeline_.candidates()) {
+      if (group.waiting == 0) continue;
       const auto histories = pipeline_.training_set(key);
       auto learned =
           pipeline::learn(histories, group.channels, factory, options_, [](const auto&) {}, {});
