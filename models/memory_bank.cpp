@@ -112,14 +112,16 @@ void begin(Memory& memory, std::size_t fitted, std::size_t learned) {
 }
 
 std::size_t rows_to_update(const Memory& memory) {
+  if (memory.is_fixed()) return std::numeric_limits<std::size_t>::max();
   return memory.next_update > memory.rows ? memory.next_update - memory.rows : 1;
 }
 
 bool notes_any(const Memory& memory, const Memory::Bank& bank, std::size_t count) {
-  return bank.next_start + bank.window <= memory.rows + count;
+  return !memory.is_fixed() && bank.next_start + bank.window <= memory.rows + count;
 }
 
 void note(const Memory& memory, Memory::Bank& bank, const ScoredBlock& block) {
+  if (memory.is_fixed()) return;
   if (bank.limits.empty() && bank.size(block.channels) > 0) {
     for (std::size_t i = 0; i < block.count; ++i) {
       for (std::size_t c = 0; c < block.channels; ++c) {
@@ -142,6 +144,7 @@ void note(const Memory& memory, Memory::Bank& bank, const ScoredBlock& block) {
 }
 
 void advance(Memory& memory, std::size_t count, std::size_t channels) {
+  if (memory.is_fixed()) return;
   memory.rows += count;
   if (memory.rows < memory.next_update) return;
   for (Memory::Bank& bank : memory.banks) update(bank, memory.rows, channels);

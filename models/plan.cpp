@@ -10,16 +10,20 @@ namespace {
 
 using Options = TorchModelFactory::Options;
 
+// The best that was measured: short and dilated lags of all channels, own lags, the linear
+// autoencoder, and memories of short and long windows with and without their level.
+constexpr std::string_view kBest = "var4+bank16+bank32c+vard+ar16+pca+bank32";
+// The memory of a series takes up to 1.5 MB and 20 times the work of the rest. So `auto` does
+// without for more series than this.
+constexpr std::size_t kMostSeriesWithMemory = 64;
+
 constexpr double kValuesInBank = 65'536;
 
 struct Alias {
   std::string_view name;
   std::string_view members;
 };
-// The best that was measured: short and dilated lags of all channels, own lags, the linear
-// autoencoder, and memories of short and long windows with and without their level.
 constexpr Alias kAliases[] = {
-    {"auto", "var4+bank16+bank32c+vard+ar16+pca+bank32"},
     {"linear", "var4+vard+ar16+pca"},
     {"predictor", "var4+vard+ar16"},
     {"memory", "bank16+bank32c+bank32"},
@@ -74,23 +78,26 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
                   "joined by '+'");
 }
 
-std::vector<std::string> split_names(std::string_view kind) {
+std::vector<std::string> split_names(std::string_view kind, std::size_t num_series) {
+  if (kind == "auto") kind = num_series <= kMostSeriesWithMemory ? kBest : "linear";
   for (const Alias& alias : kAliases) {
-    if (kind == alias.name) return split_names(alias.members);
+    if (kind == alias.name) return split_names(alias.members, num_series);
   }
   const auto plus = kind.find('+');
   if (plus == std::string_view::npos) return {std::string{kind}};
-  std::vector<std::string> names = split_names(kind.substr(0, plus));
-  for (std::string& name : split_names(kind.substr(plus + 1))) names.push_back(std::move(name));
+  std::vector<std::string> names = split_names(kind.substr(0, plus), num_series);
+  for (std::string& name : split_names(kind.substr(plus + 1), num_series))
+    names.push_back(std::move(name));
   return names;
 }
 
 }  // namespace
 
-Result<std::vector<MemberSpec>> plan_members(const Options& options, std::size_t channels) {
+Result<std::vector<MemberSpec>> plan_members(const Options& options, std::size_t channels,
+                                             std::size_t num_series) {
   std::vector<MemberSpec> members;
   std::set<std::string> seen;
-  for (const std::string& name : split_names(options.kind)) {
+  for (const std::string& name : split_names(options.kind, num_series)) {
     if (!seen.insert(name).second) {
       return fail(ErrorKind::kInvalid,
                   "kind: found '" + name + "' twice; expected each member once");
@@ -130,7 +137,7 @@ Status check_options(const Options& options) {
          << bound.range.high;
     return fail(ErrorKind::kInvalid, text.str());
   }
-  const auto members = plan_members(options, 1);
+  const auto members = plan_members(options, 1, 1);
   return members ? Status{} : Failure{members.error()};
 }
 

@@ -201,7 +201,7 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
                                                          std::stop_token stop,
                                                          TrainingReport& report) {
   if (const Status ok = check(set); !ok) return Failure{ok.error()};
-  const auto plan = plan_members(options_, set.channels.size());
+  const auto plan = plan_members(options_, set.channels.size(), set.series.size());
   if (!plan) return Failure{plan.error()};
   return without_exceptions([&]() -> Result<std::unique_ptr<Scorer>> {
     const at::NoGradGuard no_grad;

@@ -66,18 +66,16 @@ std::shared_ptr<const Memory::Codes> make_codes(std::vector<float> values, std::
 
 Memory Memory::pooled(std::span<const Memory> series, std::size_t channels) {
   Memory pool = series.front();
+  pool.rows_per_update = 0;
   for (std::size_t b = 0; b < pool.banks.size(); ++b) {
     Bank& bank = pool.banks[b];
     bank.calibration.clear();
     bank.candidates.clear();
-    bank.limits.assign(channels, 0.0F);
+    bank.limits.clear();
     std::vector<std::size_t> taken;  // of each series: its newest codes
     for (const Memory& one : series) {
       const Bank& from = one.banks[b];
       taken.push_back(std::min(from.size(channels), bank.capacity / series.size()));
-      for (std::size_t c = 0; c < channels && !from.limits.empty(); ++c) {
-        bank.limits[c] += from.limits[c] / static_cast<float>(series.size());
-      }
     }
     std::vector<float> values;
     for (std::size_t c = 0; c < channels; ++c) {
@@ -94,7 +92,7 @@ Memory Memory::pooled(std::span<const Memory> series, std::size_t channels) {
 }
 
 bool Memory::fits(std::size_t channels, std::span<const std::uint32_t> widths) const {
-  if (banks.size() != widths.size() || rows_per_update == 0) return false;
+  if (banks.size() != widths.size()) return false;
   for (std::size_t b = 0; b < banks.size(); ++b) {
     if (!anomalyd::fits(banks[b], channels, widths[b])) return false;
   }

@@ -42,14 +42,17 @@ struct Memory {
   std::vector<Bank> banks;            ///< In the order of the members that have one.
   std::uint64_t rows = 0;             ///< Learned from and scored so far.
   std::uint64_t next_update = 0;      ///< At so many rows, candidates join their banks.
-  std::uint32_t rows_per_update = 1;  ///< From then on.
+  std::uint32_t rows_per_update = 0;  ///< From then on; 0 if nothing joins and all stays as it is.
 
-  /// What a new series of a group starts with: the newest codes of all of `series`, in equal parts,
-  /// and their mean limits. All have banks of the same shapes and have learned their limits.
+  /// What a new series of a group starts with: the newest codes of all of `series`, in equal parts.
+  /// It stays as it is, so that any number of series can share one. All have banks of the same
+  /// shapes.
   [[nodiscard]] static Memory pooled(std::span<const Memory> series, std::size_t channels);
 
   /// Whether every bank has the sizes that `channels` channels and these code widths need.
   [[nodiscard]] bool fits(std::size_t channels, std::span<const std::uint32_t> widths) const;
+
+  [[nodiscard]] bool is_fixed() const noexcept { return rows_per_update == 0; }
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);

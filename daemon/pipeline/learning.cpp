@@ -245,7 +245,7 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
-    ok = in.get_text(id) && known.windower.load(in) && known.track.load(in) &&
+    ok = in.get_text(id) && known.windower.load(in) && known.track.load(in, group->pooled_memory) &&
          known.track.fits(info);
     if (ok) group->series.emplace(std::move(id), std::move(known));
   }

@@ -92,10 +92,12 @@ bool PartitionPipeline::load_series(StateReader& in) {
     return true;
   }
   std::string key, version;
-  SeriesTrack track;
-  if (!in.get_text(key) || !in.get_text(version) || !track.load(in)) return false;
+  if (!in.get_text(key) || !in.get_text(version)) return false;
   const auto group = groups_.find(key);
-  if (group == groups_.end() || group->second.learned->info.version != version) return true;
+  const bool is_known = group != groups_.end() && group->second.learned->info.version == version;
+  SeriesTrack track;
+  if (!track.load(in, is_known ? group->second.learned->pooled_memory : Memory{})) return false;
+  if (!is_known) return true;
   if (!track.fits(group->second.learned->info)) return false;
   series.history = nullptr;
   series.group = &group->second;

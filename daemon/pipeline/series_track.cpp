@@ -110,7 +110,8 @@ void SeriesTrack::save(StateWriter& out) const {
   scaler.save(out);
   detector.save(out);
   faults.save(out);
-  memory.save(out);
+  out.put(memory.is_fixed());
+  if (!memory.is_fixed()) memory.save(out);
   out.put(slot);
   out.put(provisional);
   out.put_all(window_);
@@ -122,11 +123,14 @@ void SeriesTrack::save(StateWriter& out) const {
   out.put(num_rows_);
 }
 
-bool SeriesTrack::load(StateReader& in) {
+bool SeriesTrack::load(StateReader& in, const Memory& group_memory) {
   num_fresh_ = 0;
-  return scaler.load(in) && detector.load(in) && faults.load(in) && memory.load(in) &&
-         in.get(slot) && in.get(provisional) && in.get_all(window_) && in.get_all(holes_) &&
-         in.get(hole_at_) && in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) &&
+  bool shared = false;
+  if (!scaler.load(in) || !detector.load(in) || !faults.load(in) || !in.get(shared)) return false;
+  if (shared) memory = group_memory;
+  return (shared || memory.load(in)) && in.get(slot) && in.get(provisional) &&
+         in.get_all(window_) && in.get_all(holes_) && in.get(hole_at_) &&
+         in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) &&
          in.get(num_rows_) && (holes_.empty() || hole_at_ < holes_.size()) &&
          scaler.num_channels() > 0 && window_.size() % scaler.num_channels() == 0;
 }

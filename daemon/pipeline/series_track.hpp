@@ -52,8 +52,10 @@ class SeriesTrack {
   /// Whether what was loaded has the shapes that rows of this model need.
   [[nodiscard]] bool fits(const ModelInfo& model) const;
 
+  /// A memory that stays as it is belongs to the group and is left out.
   void save(StateWriter& out) const;
-  [[nodiscard]] bool load(StateReader& in);
+  /// `group_memory` is what was left out.
+  [[nodiscard]] bool load(StateReader& in, const Memory& group_memory);
 
  private:
   void push(std::span<const float> scaled, std::size_t length);

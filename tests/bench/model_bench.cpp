@@ -70,6 +70,8 @@ std::vector<Case> cases() {
        false},
       {"auto_4", "auto, 4 channels, newest rows", {.kind = "auto"}, 4, 1024, 0, false},
       {"auto_38", "auto, 38 channels, newest rows", {.kind = "auto"}, 38, 1024, 0, false},
+      {"linear_4", "linear, 4 channels, newest rows", {.kind = "linear"}, 4, 1024, 0, false},
+      {"memory_4", "memory, 4 channels, newest rows", {.kind = "memory"}, 4, 1024, 0, false},
       {"pca_38", "pca, 38 channels, newest rows", {.kind = "pca"}, 38, 1024, 0, false},
   };
 }
@@ -87,6 +89,8 @@ std::vector<float> noise(std::size_t count) {
   std::exit(1);
 }
 
+constexpr std::size_t kTrainingRows = 2000;
+
 std::unique_ptr<Scorer> make_scorer(const Case& c, const Setup& setup) {
   TorchModelFactory::Options options = c.options;
   options.epochs = 1;
@@ -94,7 +98,7 @@ std::unique_ptr<Scorer> make_scorer(const Case& c, const Setup& setup) {
   options.threads = setup.threads;
   auto factory = TorchModelFactory::create(options);
   if (!factory) give_up(factory.error());
-  TrainingSet set{std::vector<Channel>(c.channels), {{"s", noise(2000 * c.channels)}}};
+  TrainingSet set{std::vector<Channel>(c.channels), {{"s", noise(kTrainingRows * c.channels)}}};
   TrainingReport report;
   auto scorer = (*factory)->train(set, {}, {}, report);
   if (!scorer) give_up(scorer.error());
@@ -102,15 +106,22 @@ std::unique_ptr<Scorer> make_scorer(const Case& c, const Setup& setup) {
 }
 
 // Windows of many series: each brings its history and a few new rows, as in production.
-Batch make_batch(const Case& c, std::size_t context) {
-  constexpr std::size_t kNewRows = 8;
-  const std::size_t segments = c.batch / kNewRows;
+constexpr std::size_t kNewRows = 8;
+
+std::vector<Memory> make_memories(const Case& c, Scorer& scorer) {
+  const auto memory = scorer.memorize(noise(kTrainingRows * c.channels), 0, kTrainingRows + 1000);
+  if (!memory) give_up(memory.error());
+  return std::vector<Memory>(c.batch / kNewRows, *memory);
+}
+
+Batch make_batch(const Case& c, std::size_t context, std::vector<Memory>& memories) {
+  const std::size_t segments = memories.size();
   const std::size_t segment_rows = context - 1 + kNewRows;
   Batch batch{c.channels, context, noise(segments * segment_rows * c.channels), {}};
   for (std::size_t s = 0; s < segments; ++s) {
     for (std::size_t i = 0; i < kNewRows; ++i) {
       const std::size_t end = s * segment_rows + context - 1 + i;
-      batch.windows.push_back({static_cast<std::uint32_t>(end), 0});
+      batch.windows.push_back({static_cast<std::uint32_t>(end), 0, &memories[s]});
     }
   }
   return batch;
@@ -139,7 +150,8 @@ using Figures = std::vector<std::pair<std::string, double>>;
 
 void measure(const Case& c, const Setup& setup, Figures& figures) {
   const auto scorer = make_scorer(c, setup);
-  const Batch batch = make_batch(c, scorer->info().context);
+  std::vector<Memory> memories = make_memories(c, *scorer);
+  const Batch batch = make_batch(c, scorer->info().context, memories);
   double product = 0;
   double rate = 0;
   for (int round = 0; round < kRounds; ++round) {

@@ -103,5 +103,13 @@ TEST(AutoModel, NamesItsMembersAndTheContextOfTheLongestLag) {
   EXPECT_THAT(scorer->info().version, ::testing::MatchesRegex("[0-9a-f]{12}"));
 }
 
+TEST(AutoModel, GoesWithoutMemoriesForMoreSeriesThanCanHaveOne) {
+  const std::vector<std::vector<float>> series(65, coupled_rows(64, 1, 1));
+  const auto scorer =
+      trained({.kind = "auto", .device = "cpu", .threads = 1}, training_set(1, series));
+  ASSERT_TRUE(scorer);
+  EXPECT_THAT(scorer->info().members, ::testing::ElementsAre("var4", "vard", "ar16", "pca"));
+}
+
 }  // namespace
 }  // namespace anomalyd::models::testing

@@ -106,7 +106,7 @@ TEST_F(MemoryOfOneChannel, IsNeededForEveryWindow) {
             "batch: found a window without a memory; expected that of its series");
 }
 
-TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeries) {
+TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeriesAndStaysAsItIs) {
   const std::vector<std::vector<float>> series = {coupled_rows(200, 2, 1), coupled_rows(200, 2, 9)};
   const auto model = trained(small_options("bank16+bank32c"), training_set(2, series));
   std::vector<Memory> memories;
@@ -115,7 +115,7 @@ TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeries) {
     go_on(model, batch_behind(model, rows, kFitted), memories.back());
     memories.back().banks[0].capacity = 60;
   }
-  Memory pooled = Memory::pooled(memories, 2);
+  const Memory pooled = Memory::pooled(memories, 2);
   EXPECT_TRUE(pooled.fits(2, model->info().code_widths));
   EXPECT_EQ(pooled.banks[0].size(2), 60U) << "30 of each";
   for (const auto& rows : series) {
@@ -124,6 +124,7 @@ TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeries) {
     const auto distances = go_on(model, batch_behind(model, newest, 39), copy);
     EXPECT_THAT(std::vector(distances.end() - 4, distances.end() - 2), Each(Lt(1e-3F)))
         << "the last window but one is one it knows";
+    EXPECT_EQ(copy.banks[0].codes, pooled.banks[0].codes);
   }
 }
 

@@ -16,7 +16,8 @@ std::string refusal(Options options) {
 }
 
 TEST(ModelOptions, AcceptEveryKindAndEveryEnsembleOfThem) {
-  for (const char* kind : {"auto", "pca", "dense_ae", "vae", "predictor", "var4+pca+dense_ae"}) {
+  for (const char* kind :
+       {"auto", "pca", "dense_ae", "vae", "predictor", "memory", "linear", "var4+pca+dense_ae"}) {
     EXPECT_EQ(refusal({.kind = kind}), "") << kind;
   }
 }

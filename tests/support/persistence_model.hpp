@@ -50,7 +50,7 @@ class PersistenceScorer final : public Scorer {
       for (std::size_t c = 0; c < newest.size(); ++c) {
         out.values.push_back(std::abs(newest[c] - known[c]));
       }
-      remember(*window.memory, newest);
+      if (!window.memory->is_fixed()) remember(*window.memory, newest);
     }
     ++calls;
     return out;
@@ -64,6 +64,7 @@ class PersistenceScorer final : public Scorer {
     remember(memory, rows.last(info_.channels.size()));
     memory.rows = rows.size() / info_.channels.size();
     memory.next_update = learned;
+    memory.rows_per_update = 1;
     return memory;
   }
   Status move_to(std::string_view device) override {
