@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include "models/gradient_torch.hpp"
 #include "models/tensor_torch.hpp"
@@ -11,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kValidationWindows = 2048;
 constexpr std::int64_t kMinStepsPerEpoch = 32;
-constexpr double kTrimmedShare = 0.95;
+constexpr double kTrimmedShare = 0.05;  // of the validation windows
+constexpr double kTrimAfter = 0.2;      // of the steps: what is learned first is what is common
 constexpr double kClip = 5;
 
 // The slots [begin, end).
@@ -31,8 +33,8 @@ class Adam {
     }
   }
 
-  // Takes one step along the gradients and clears them.
-  void step() {
+  // Takes one step along the gradients and clears them; `share` of the learning rate.
+  void step(double share) {
     constexpr double kBeta1 = 0.9;
     constexpr double kBeta2 = 0.999;
     const at::NoGradGuard no_grad;
@@ -45,7 +47,7 @@ class Adam {
       first_[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);
       second_[i].mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
       const at::Tensor denominator = (second_[i] / correction2).sqrt_().add_(1e-8);
-      parameters_[i].addcdiv_(first_[i], denominator, -learning_rate_ / correction1);
+      parameters_[i].addcdiv_(first_[i], denominator, -share * learning_rate_ / correction1);
       parameters_[i].mutable_grad().zero_();
     }
   }
@@ -67,7 +69,27 @@ class Adam {
   double steps_ = 0;
 };
 
-// Keeps, slot by slot, the parameters with the lowest validation loss.
+// The share of the learning rate after `done` of all steps: a cosine up over the first tenth, a
+// cosine down over the rest.
+double one_cycle(double done) {
+  constexpr double kWarmUp = 0.1;
+  constexpr double kFirst = 1.0 / 25;
+  const auto cosine = [](double from, double to, double share) {
+    return to + (from - to) * (1 + std::cos(std::numbers::pi * share)) / 2;
+  };
+  return done < kWarmUp ? cosine(kFirst, 1, done / kWarmUp)
+                        : cosine(1, 0, (done - kWarmUp) / (1 - kWarmUp));
+}
+
+// The mean over the windows of each network, [networks], without the share that is worst.
+at::Tensor trimmed_mean(const at::Tensor& loss, double share) {
+  if (share <= 0) return loss.mean(1);
+  const auto kept =
+      static_cast<std::int64_t>(std::ceil((1 - share) * static_cast<double>(loss.size(1))));
+  return std::get<0>(loss.sort(1)).narrow(1, 0, kept).mean(1);
+}
+
+// Keeps, network by network, the parameters with the lowest validation loss.
 class BestWeights {
  public:
   BestWeights(const std::vector<at::Tensor>& parameters, std::int64_t patience)
@@ -167,10 +189,7 @@ class Batches {
 at::Tensor validation_loss(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
                            const TrainingBatch& batch) {
   const at::NoGradGuard no_grad;
-  const at::Tensor sorted = std::get<0>(loss(parameters, batch).sort(1));
-  const auto kept =
-      static_cast<std::int64_t>(std::ceil(kTrimmedShare * static_cast<double>(sorted.size(1))));
-  return sorted.narrow(1, 0, kept).mean(1).to(at::kCPU, at::kDouble);
+  return trimmed_mean(loss(parameters, batch), kTrimmedShare).to(at::kCPU, at::kDouble);
 }
 
 Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tensor>& start,
@@ -179,31 +198,38 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
   const at::AutoGradMode with_grad{true};
   std::vector<at::Tensor> parameters;
   for (const at::Tensor& all : start) {
-    parameters.push_back(all.narrow(0, slots.begin, slots.end - slots.begin).clone());
+    const std::int64_t networks = all.size(0) / rows.num_slots();  // of a slot
+    parameters.push_back(
+        all.narrow(0, slots.begin * networks, (slots.end - slots.begin) * networks).clone());
     parameters.back().set_requires_grad(true);
   }
   Batches batches{rows, slots, window, run.options};
   Adam adam{parameters, run.options.learning_rate};
-  BestWeights best{parameters, run.options.patience};
+  const std::int64_t steps = batches.steps_per_epoch();
+  const bool by_steps = run.options.steps > 0;
+  const std::int64_t epochs =
+      by_steps ? (run.options.steps + steps - 1) / steps : run.options.epochs;
+  const auto all_steps = static_cast<double>(epochs * steps);
+  BestWeights best{parameters, by_steps ? epochs : run.options.patience};
   at::Generator noise = at::detail::createCPUGenerator(run.options.seed + 1);
   const TrainingBatch held_out = batches.validation();
-  const std::int64_t steps = batches.steps_per_epoch();
 
   int epoch = 0;
-  for (bool improving = true; improving && epoch < run.options.epochs; ++epoch) {
+  for (bool improving = true; improving && epoch < epochs; ++epoch) {
     batches.shuffle();
     for (std::int64_t step = 0; step < steps; ++step) {
       if (run.stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
       TrainingBatch batch = batches.at_step(step);
       batch.epoch = epoch + static_cast<double>(step) / static_cast<double>(steps);
       batch.noise = &noise;
-      loss(parameters, batch).mean(1).sum().backward();
-      adam.step();
+      const double done = static_cast<double>(epoch * steps + step) / all_steps;
+      const double trimmed = done < kTrimAfter ? 0 : run.options.trimmed;
+      trimmed_mean(loss(parameters, batch), trimmed).sum().backward();
+      adam.step(by_steps ? one_cycle(done) : 1);
     }
     const at::Tensor newest_loss = validation_loss(loss, parameters, held_out);
     improving = best.consider(newest_loss, parameters);
-    run.progress((epoch + 1.0) / static_cast<double>(run.options.epochs),
-                 newest_loss.mean().item<double>());
+    run.progress((epoch + 1.0) / static_cast<double>(epochs), newest_loss.mean().item<double>());
   }
   return Fitted{std::move(best).take(), epoch};
 }

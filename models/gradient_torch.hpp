@@ -18,13 +18,14 @@ struct TrainingBatch {
   at::Generator* noise = nullptr;  ///< For sampling; null while validating.
 };
 
-/// The loss of each window, [slots, n], of a network with parameters [slots, ...].
+/// The loss of each window, [networks, n], of networks with parameters [networks, ...]: one of each
+/// slot, or several, one slot after the other.
 using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& parameters,
                                             const TrainingBatch& batch)>;
 
 /// Minimises `loss` from `parameters`; slots of single series share the same products.
 ///
-/// Adam (Kingma and Ba 2015) with the gradient of each slot clipped by itself; every slot keeps
+/// Adam (Kingma and Ba 2015) with the gradient of each network clipped by itself; every one keeps
 /// the weights of its best epoch on the last quarter of its rows and stops counting when it has
 /// not improved for `patience` epochs. A slot ends as it would alone: each draws from a generator
 /// of its own with the same seed. The statistic is the mean of the lowest 95 % of window losses,

@@ -36,6 +36,10 @@ struct FitOptions {
   std::int64_t max_windows;
   double learning_rate;
   std::uint64_t seed;
+  /// If not 0: so many steps in all, whatever epochs and patience say, and a learning rate that
+  /// rises over the first tenth of them and falls to nothing by the last (Smith and Topin 2018).
+  std::int64_t steps = 0;
+  double trimmed = 0;  ///< Share of the worst windows of a batch that do not teach, after a fifth.
 };
 
 /// One fit under way: how, whom to tell, when to give up.

@@ -38,7 +38,7 @@ class WindowMemory final : public MemoryMember {
 
   std::int64_t code_width() const override { return window_; }
   std::int64_t bank_windows(std::int64_t channels) const override {
-    return std::clamp<std::int64_t>(values_ / (window_ * channels), 64, 2048);
+    return windows_in_bank(values_, window_ * channels);
   }
   at::Tensor codes(const at::Tensor& inputs, const SlotChoice& /*choice*/) const override {
     const at::Tensor windows =
@@ -59,6 +59,10 @@ at::Tensor view_of(const std::vector<float>& values, std::initializer_list<std::
 }
 
 }  // namespace
+
+std::int64_t windows_in_bank(std::int64_t values, std::int64_t cells) {
+  return std::clamp<std::int64_t>(values / cells, 64, 2048);
+}
 
 at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes) {
   const std::int64_t channels = codes.size(0);
@@ -84,7 +88,7 @@ Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options) {
   if (!window) return Failure{window.error()};
   const auto centred = whole_number(options, "centred", {0, 1});
   if (!centred) return Failure{centred.error()};
-  const auto values = whole_number(options, "values", {1, 1 << 24});
+  const auto values = whole_number(options, "values", kValuesInBank);
   if (!values) return Failure{values.error()};
   return std::make_unique<WindowMemory>(*window, *centred == 1, *values);
 }

@@ -6,6 +6,11 @@
 
 namespace anomalyd::models {
 
+/// Bounds of the option `values`: how many cells of windows a bank stands for.
+inline constexpr Range kValuesInBank{1, 1 << 24};
+/// Windows that `values` cells leave in a bank, of so many cells each.
+[[nodiscard]] std::int64_t windows_in_bank(std::int64_t values, std::int64_t cells);
+
 /// A member that compares the code of a window with codes of normal windows: its residual is the
 /// distance to the nearest one, per channel. The codes are in the Memory of each series, and its
 /// weights, if it has any, are those of the encoder.

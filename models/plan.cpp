@@ -42,6 +42,13 @@ MemberSpec memory(std::string name, double window, bool centred) {
           {{"window", {window}}, {"centred", {centred ? 1.0 : 0.0}}, {"values", {kValuesInBank}}}};
 }
 
+// Small networks: there is one for every channel of every series.
+MemberSpec channel_networks(std::string name, std::string kind, const Options& options) {
+  return {std::move(name),
+          std::move(kind),
+          {{"window", {static_cast<double>(options.window)}}, {"hidden", {32}}, {"latent", {8}}}};
+}
+
 MemberSpec dense(const std::string& kind, const Options& options, std::size_t channels) {
   const std::size_t latent =
       channels == 1 ? std::min<std::size_t>(options.latent, 8) : options.latent;
@@ -63,6 +70,12 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
   if (name == "bank16") return memory(name, 16, false);
   if (name == "bank32") return memory(name, 32, false);
   if (name == "bank32c") return memory(name, 32, true);
+  if (name == "channel_ae") return channel_networks(name, name, options);
+  if (name == "latent") {
+    MemberSpec spec = channel_networks(name, "latent_memory", options);
+    spec.options["values"] = {kValuesInBank};
+    return spec;
+  }
   if (name == "pca") {
     return MemberSpec{name,
                       name,
@@ -73,9 +86,8 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
   if (name == "dense_ae" || name == "vae") return dense(name, options, channels);
   return fail(ErrorKind::kInvalid,
               "kind: found '" + name +
-                  "'; expected auto, linear, pca, dense_ae, vae, predictor, memory, "
-                  "var4, vard, ar16, bank16, bank32 or bank32c, or several "
-                  "joined by '+'");
+                  "'; expected auto, linear, pca, dense_ae, channel_ae, vae, predictor, memory, "
+                  "latent, var4, vard, ar16, bank16, bank32 or bank32c, or several joined by '+'");
 }
 
 std::vector<std::string> split_names(std::string_view kind, std::size_t num_series) {

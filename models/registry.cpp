@@ -15,7 +15,9 @@ constexpr std::array kKinds{
     Row{"pca", make_pca},
     Row{"dense_ae", make_dense_ae},
     Row{"vae", make_vae},
+    Row{"channel_ae", make_channel_ae},
     Row{"memory", make_memory},
+    Row{"latent_memory", make_latent_memory},
 };
 
 }  // namespace

@@ -13,7 +13,9 @@ namespace anomalyd::models {
 [[nodiscard]] Result<std::unique_ptr<Member>> make_predictor(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_pca(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_dense_ae(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_channel_ae(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_latent_memory(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_vae(const MemberOptions& options);
 
 /// Makes a member without weights, for training or for the weights of a checkpoint.

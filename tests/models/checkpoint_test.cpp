@@ -33,7 +33,8 @@ class CheckpointFile : public ::testing::Test {
 
 class EveryKindOnDisk : public CheckpointFile, public ::testing::WithParamInterface<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindOnDisk,
-                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "memory", "auto"),
+                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae", "predictor",
+                                           "memory", "latent", "auto"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKindOnDisk, ScoresTheSameAfterSavingAndLoading) {

@@ -34,7 +34,8 @@ std::vector<float> one_by_one(const Trained& model, const Batch& batch) {
 
 class EveryKindScores : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindScores,
-                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "memory", "auto"),
+                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae", "predictor",
+                                           "memory", "latent", "auto"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKindScores, TheSameHoweverWindowsAreBatched) {
@@ -93,8 +94,33 @@ TEST(Scoring, RefusesADeviceThatIsNotThereAndStays) {
   EXPECT_TRUE(scorer->move_to("cpu"));
 }
 
+class EveryKindOfOneChannelAtATime : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindOfOneChannelAtATime,
+                         ::testing::Values("ar16", "channel_ae", "memory", "latent"),
+                         [](const auto& kind) { return kind.param; });
+
+TEST_P(EveryKindOfOneChannelAtATime, SeesAFaultInTheChannelThatHasIt) {
+  const auto scorer =
+      trained(small_options(GetParam()), training_set(2, {coupled_rows(300, 2, 1)}));
+  const std::vector<float> rows = coupled_rows(300, 2, 25);
+  std::vector<float> faulty = rows;
+  for (std::size_t i = 400; i < faulty.size(); i += 2) faulty[i] += 3;
+  const auto before = residuals_of(scorer, batch_of(*scorer, rows));
+  const auto after = residuals_of(scorer, batch_of(*scorer, faulty));
+  float changed = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (i % 2 == 0) {
+      changed = std::max(changed, std::abs(after[i] - before[i]));
+    } else {
+      EXPECT_NEAR(after[i], before[i], 1e-5F);
+    }
+  }
+  EXPECT_GT(changed, 0.2F);
+}
+
 class EveryAutoencoder : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryAutoencoder, ::testing::Values("pca", "dense_ae", "vae"),
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryAutoencoder,
+                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryAutoencoder, ReconstructsTheNewestRowThatItsResidualsAreTakenFrom) {

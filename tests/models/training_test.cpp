@@ -27,7 +27,8 @@ double rms(const std::vector<float>& values) {
 
 class EveryKind : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
-                         ::testing::Values("pca", "dense_ae", "vae", "predictor", "memory", "auto"),
+                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae", "predictor",
+                                           "memory", "latent", "auto"),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKind, ExpectsNormalRowsBetterThanZeroDoes) {
