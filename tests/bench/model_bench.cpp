@@ -1,4 +1,5 @@
-// How fast models score, as a share of how fast this host multiplies matrices.
+// How fast models score, as a share of how fast this host multiplies matrices, and how fast they
+// learn: one line for every kind.
 //
 //   model_bench [--threads N] [--device D] [--only CASE] [--json FILE]
 //
@@ -68,12 +69,18 @@ std::vector<Case> cases() {
        1024,
        dense_flops({128, 64, 16, 64, 4}),
        false},
-      {"auto_4", "auto, 4 channels, newest rows", {.kind = "auto"}, 4, 1024, 0, false},
-      {"auto_38", "auto, 38 channels, newest rows", {.kind = "auto"}, 38, 1024, 0, false},
-      {"linear_4", "linear, 4 channels, newest rows", {.kind = "linear"}, 4, 1024, 0, false},
-      {"memory_4", "memory, 4 channels, newest rows", {.kind = "memory"}, 4, 1024, 0, false},
-      {"pca_38", "pca, 38 channels, newest rows", {.kind = "pca"}, 38, 1024, 0, false},
   };
+}
+
+// Every kind on 4 channels, with its own defaults, and the default on many channels.
+std::vector<Case> kinds() {
+  std::vector<Case> cases;
+  for (const char* kind : {"predictor", "pca", "dense_ae", "channel_ae", "vae", "memory", "latent",
+                           "linear", "auto"}) {
+    cases.push_back({kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, 0, false});
+  }
+  cases.push_back({"auto_38", "auto, 38 channels", {.kind = "auto"}, 38, 1024, 0, false});
+  return cases;
 }
 
 std::vector<float> noise(std::size_t count) {
@@ -91,9 +98,14 @@ std::vector<float> noise(std::size_t count) {
 
 constexpr std::size_t kTrainingRows = 2000;
 
-std::unique_ptr<Scorer> make_scorer(const Case& c, const Setup& setup) {
+struct Trained {
+  std::unique_ptr<Scorer> scorer;
+  double windows_per_s = 0;    // of the history, whatever number of passes that took
+  std::size_t parameters = 0;  // of one series
+};
+
+Trained train(const Case& c, const Setup& setup) {
   TorchModelFactory::Options options = c.options;
-  options.epochs = 1;
   options.device = setup.device;
   options.threads = setup.threads;
   auto factory = TorchModelFactory::create(options);
@@ -102,7 +114,9 @@ std::unique_ptr<Scorer> make_scorer(const Case& c, const Setup& setup) {
   TrainingReport report;
   auto scorer = (*factory)->train(set, {}, {}, report);
   if (!scorer) give_up(scorer.error());
-  return std::move(*scorer);
+  std::size_t parameters = 0;
+  for (const auto& member : report.members) parameters += member.parameters;
+  return {std::move(*scorer), static_cast<double>(report.windows) / report.seconds, parameters};
 }
 
 // Windows of many series: each brings its history and a few new rows, as in production.
@@ -149,7 +163,8 @@ double score_for(Scorer& scorer, const Batch& batch, const Case& c) {
 using Figures = std::vector<std::pair<std::string, double>>;
 
 void measure(const Case& c, const Setup& setup, Figures& figures) {
-  const auto scorer = make_scorer(c, setup);
+  const Trained model = train(c, setup);
+  const auto& scorer = model.scorer;
   std::vector<Memory> memories = make_memories(c, *scorer);
   const Batch batch = make_batch(c, scorer->info().context, memories);
   double product = 0;
@@ -160,8 +175,11 @@ void measure(const Case& c, const Setup& setup, Figures& figures) {
     rate = std::max(rate, score_for(*scorer, batch, c));
   }
   const double core_us = 1e6 * static_cast<double>(setup.threads) / rate;
-  std::printf("%-42s %9.0f windows/s  %5.2f core-us a window", c.about.c_str(), rate, core_us);
+  std::printf("%-42s %9.0f windows/s  %5.2f core-us a window  %7.0f learned/s  %7zu weights",
+              c.about.c_str(), rate, core_us, model.windows_per_s, model.parameters);
   figures.emplace_back(c.name + "_windows_per_s", rate);
+  figures.emplace_back(c.name + "_learned_per_s", model.windows_per_s);
+  figures.emplace_back(c.name + "_parameters", static_cast<double>(model.parameters));
   figures.emplace_back(c.name + "_core_us", core_us);
   figures.emplace_back(c.name + "_product_gflops", product);
   if (c.flops > 0) {
@@ -199,6 +217,10 @@ int run(const Setup& setup) {
               setup.threads);
   Figures figures{{"threads", static_cast<double>(setup.threads)}};
   for (const Case& c : cases()) {
+    if (setup.only.empty() || setup.only == c.name) measure(c, setup, figures);
+  }
+  std::printf("\n");
+  for (const Case& c : kinds()) {
     if (setup.only.empty() || setup.only == c.name) measure(c, setup, figures);
   }
   if (!setup.json.empty()) write_json(setup.json, figures);
