@@ -98,7 +98,7 @@ at::Tensor ChannelNetworks::loss(const std::vector<at::Tensor>& weights,
     square = square * observed;
     cells = observed.sum(2).clamp_min(1);
   }
-  const at::Tensor newest = square.select(2, window - 1);
+  at::Tensor newest = square.select(2, window - 1);
   if (batch.noise == nullptr) return newest;
   return ((cells.defined() ? square.sum(2) / cells : square.mean(2)) + newest) / 2;
 }

@@ -1,6 +1,7 @@
 #include "models/plan.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -10,12 +11,19 @@ namespace {
 
 using Options = TorchModelFactory::Options;
 
-// The best that was measured: short and dilated lags of all channels, own lags, the linear
-// autoencoder, and memories of short and long windows with and without their level.
-constexpr std::string_view kBest = "var4+bank16+bank32c+vard+ar16+pca+bank32";
-// The memory of a series takes up to 1.5 MB and 20 times the work of the rest. So `auto` does
-// without for more series than this.
-constexpr std::size_t kMostSeriesWithMemory = 64;
+// What `auto` is. The best that was measured: short and dilated lags of all channels, own lags, the
+// linear autoencoder, and memories of short and long windows with and without their level. They
+// take up to 1.5 MB a series and 100 times the work of the rest; a memory of codes finds nearly as
+// much for a quarter of both, and a large fleet has to do without.
+struct Choice {
+  std::size_t most_series;
+  std::string_view members;
+};
+constexpr Choice kAuto[] = {
+    {64, "var4+bank16+bank32c+vard+ar16+pca+bank32"},
+    {1000, "linear+latent"},
+    {std::numeric_limits<std::size_t>::max(), "linear"},
+};
 
 constexpr double kValuesInBank = 65'536;
 
@@ -91,7 +99,12 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
 }
 
 std::vector<std::string> split_names(std::string_view kind, std::size_t num_series) {
-  if (kind == "auto") kind = num_series <= kMostSeriesWithMemory ? kBest : "linear";
+  if (kind == "auto") {
+    kind = std::ranges::find_if(kAuto, [&](const Choice& choice) {
+             return num_series <= choice.most_series;
+           })->members;
+    return split_names(kind, num_series);
+  }
   for (const Alias& alias : kAliases) {
     if (kind == alias.name) return split_names(alias.members, num_series);
   }

@@ -1,5 +1,3 @@
-#include <array>
-
 #include "models/registry_torch.hpp"
 
 namespace anomalyd::models {
@@ -10,14 +8,14 @@ struct Row {
   Result<std::unique_ptr<Member>> (*make)(const MemberOptions&);
 };
 
-constexpr std::array kKinds{
-    Row{"predictor", make_predictor},
-    Row{"pca", make_pca},
-    Row{"dense_ae", make_dense_ae},
-    Row{"vae", make_vae},
-    Row{"channel_ae", make_channel_ae},
-    Row{"memory", make_memory},
-    Row{"latent_memory", make_latent_memory},
+constexpr Row kKinds[] = {
+    {"predictor", make_predictor},          // ridge regression of the newest row
+    {"pca", make_pca},                      // linear autoencoder
+    {"dense_ae", make_dense_ae},            // fully connected autoencoder
+    {"vae", make_vae},                      // variational autoencoder
+    {"channel_ae", make_channel_ae},        // small autoencoder for each channel
+    {"memory", make_memory},                // nearest normal window
+    {"latent_memory", make_latent_memory},  // nearest code of a normal window
 };
 
 }  // namespace

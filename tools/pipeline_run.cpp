@@ -54,8 +54,8 @@ Status PipelineRun::learn(Patience patience) {
     for (auto& [key, candidates] : one.candidates()) groups[key] += std::move(candidates);
   }
   for (const auto& [key, group] : groups) {
-    const bool now = patience == Patience::kNone ? group.waiting > 0
-                                                 : group.may_be_learned(options_.training);
+    const bool now =
+        patience == Patience::kNone ? group.waiting > 0 : group.may_be_learned(options_.training);
     if (!now) continue;
     if (auto trained = train(key, group.channels); !trained) return trained;
   }

@@ -103,12 +103,16 @@ TEST(AutoModel, NamesItsMembersAndTheContextOfTheLongestLag) {
   EXPECT_THAT(scorer->info().version, ::testing::MatchesRegex("[0-9a-f]{12}"));
 }
 
-TEST(AutoModel, GoesWithoutMemoriesForMoreSeriesThanCanHaveOne) {
-  const std::vector<std::vector<float>> series(65, coupled_rows(64, 1, 1));
-  const auto scorer =
-      trained({.kind = "auto", .device = "cpu", .threads = 1}, training_set(1, series));
-  ASSERT_TRUE(scorer);
-  EXPECT_THAT(scorer->info().members, ::testing::ElementsAre("var4", "vard", "ar16", "pca"));
+TEST(AutoModel, RemembersCodesForMoreSeriesAndNothingForAFleet) {
+  const Options options{.kind = "auto", .epochs = 1, .device = "cpu", .threads = 1};
+  const auto members = [&](std::size_t num_series) {
+    const std::vector<std::vector<float>> series(num_series, coupled_rows(16, 1, 1));
+    TrainingReport report;
+    const auto scorer = factory(options)->train(training_set(1, series), {}, {}, report);
+    return scorer ? (*scorer)->info().members : std::vector<std::string>{};
+  };
+  EXPECT_THAT(members(65), ::testing::ElementsAre("var4", "vard", "ar16", "pca", "latent"));
+  EXPECT_THAT(members(1001), ::testing::ElementsAre("var4", "vard", "ar16", "pca"));
 }
 
 }  // namespace
