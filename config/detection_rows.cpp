@@ -67,7 +67,9 @@ void add_model(Schema& schema) {
   schema.section("model", "What learns how a series behaves, and where it runs.");
   schema.option("model.kind", FIELD(model.kind))
       .form("auto, linear, memory, latent, pca, dense_ae, channel_ae, vae, or several joined by +")
-      .help("Kind of model. auto goes by the number of series: linear with memory, with latent, alone.");
+      .help(
+          "Kind of model. auto goes by the number of series: linear with memory, with latent, "
+          "alone.");
   schema
       .choice("model.scope", FIELD(model.scope),
               {{"auto", ModelScope::kAuto},

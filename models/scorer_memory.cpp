@@ -74,7 +74,7 @@ Status TorchScorer::recall(const Batch& batch, Residuals& result) {
   if (memories_.empty()) return {};
   const auto series = by_memory(batch);
   std::vector<Memory> after(series.size());
-  const Status recalled = without_exceptions([&]() -> Status {
+  Status recalled = without_exceptions([&]() -> Status {
     const at::Tensor device_rows = on_device(batch);
     pool_->run(series.size(), [&](std::size_t i) {
       const c10::InferenceMode on_this_thread;
