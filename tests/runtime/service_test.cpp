@@ -1,6 +1,7 @@
 #include "daemon/runtime/service.hpp"
 
 #include <gmock/gmock.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cmath>
@@ -51,6 +52,7 @@ MemoryTopic topic_with_faults(int rows) {
 class ServiceTest : public ::testing::Test {
  protected:
   std::unique_ptr<Service> make(MemoryTopic& topic) {
+    (void)spdlog::default_logger();  // made here, as in a program: TSan cannot see inside spdlog
     if (models_ == nullptr) models_ = std::make_unique<PersistenceFactory>();
     Service::Options options;
     options.state_dir = folder_.path();
