@@ -3,7 +3,7 @@
 //
 //   residual_c = sqrt( min_b |code_c - b_c|^2 / W ),   codes of variance 1 in each dimension
 //
-// A quarter of the work that comparing the windows themselves takes, and more found.
+// A quarter of the work that comparing the windows themselves takes.
 
 #include <algorithm>
 
@@ -52,7 +52,7 @@ class LatentMemory final : public MemoryMember {
 Result<std::unique_ptr<Member>> make_latent_memory(const MemberOptions& options) {
   const auto networks = ChannelNetworks::parse(options);
   if (!networks) return Failure{networks.error()};
-  const auto values = whole_number(options, "values", kValuesInBank);
+  const auto values = whole_number(options, "values", kBankValues);
   if (!values) return Failure{values.error()};
   return std::make_unique<LatentMemory>(*networks, *values);
 }

@@ -58,9 +58,9 @@ struct Fitted {
 /// One way of expecting the newest row of a window, with weights for every slot.
 ///
 /// A kind of member is one file: it names its options and weights, fits them, and turns them into
-/// layers; scoring is the same for all. A kind that is not a chain of layers (a memory of windows,
-/// a convolution) overrides the two residual functions instead. See registry_torch.hpp for the
-/// list.
+/// layers; scoring is the same for all. A kind that is not a chain of layers overrides the two
+/// residual functions instead; one that compares windows with remembered ones is a MemoryMember.
+/// See registry_torch.hpp for the list.
 ///
 /// Threads  after adopt(), residuals are computed on several threads at once.
 class Member {

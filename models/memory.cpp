@@ -7,6 +7,7 @@
 // standard deviation: noise on a quiet channel has no shape to compare.
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/memory_torch.hpp"
 #include "models/registry_torch.hpp"
@@ -30,10 +31,19 @@ class WindowMemory final : public MemoryMember {
             {"values", {static_cast<double>(values_)}}};
   }
   std::vector<std::int64_t> lags() const override { return window_lags(window_); }
-  std::vector<WeightShape> shapes(const ModelShape& /*shape*/) const override { return {}; }
+  // Scoring needs none. These say which rows the model was learned from, so that another one has
+  // another version.
+  std::vector<WeightShape> shapes(const ModelShape& shape) const override {
+    return {{"sums", {shape.slots, shape.channels}}};
+  }
   Result<Fitted> fit(const TrainingRows& rows, const FitRun& /*run*/) override {
     window_ = fit_window(window_, rows.longest(0));
-    return Fitted{};
+    std::vector<at::Tensor> sums;
+    for (std::int64_t slot = 0; slot < rows.num_slots(); ++slot) {
+      const at::Tensor ends = rows.window_ends(slot, 1).to(rows.values.device());
+      sums.push_back(rows.values.index_select(0, ends).sum(0));
+    }
+    return Fitted{{at::stack(sums)}};
   }
 
   std::int64_t code_width() const override { return window_; }
@@ -67,7 +77,7 @@ std::int64_t windows_in_bank(std::int64_t values, std::int64_t cells) {
 at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes) {
   const std::int64_t channels = codes.size(0);
   const auto size = static_cast<std::int64_t>(bank.size(static_cast<std::size_t>(channels)));
-  if (size == 0) return codes.new_zeros({channels, codes.size(1)});
+  if (size == 0) return codes.new_full({channels, codes.size(1)}, NAN);
   const at::Tensor known =
       view_of(bank.codes->values, {channels, size, bank.width}, codes.device());
   const at::Tensor squares = view_of(bank.codes->squares, {channels, 1, size}, codes.device());
@@ -88,7 +98,7 @@ Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options) {
   if (!window) return Failure{window.error()};
   const auto centred = whole_number(options, "centred", {0, 1});
   if (!centred) return Failure{centred.error()};
-  const auto values = whole_number(options, "values", kValuesInBank);
+  const auto values = whole_number(options, "values", kBankValues);
   if (!values) return Failure{values.error()};
   return std::make_unique<WindowMemory>(*window, *centred == 1, *values);
 }

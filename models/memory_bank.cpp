@@ -23,10 +23,9 @@ float quantile(std::vector<float> values, double share) {
   return *below + static_cast<float>(at - std::floor(at)) * (above - *below);
 }
 
-// [channels]. Without calibration rows everything is ordinary.
+// [channels].
 std::vector<float> limits_of(const Memory::Bank& bank, std::size_t channels) {
   const std::size_t rows = bank.calibration.size() / channels;
-  if (rows == 0) return std::vector<float>(channels, std::numeric_limits<float>::max());
   // The first windows share rows with those in the bank.
   const std::size_t overlap =
       std::min<std::size_t>(bank.window, rows - std::min(rows, kFewestDistances));
@@ -42,6 +41,7 @@ std::vector<float> limits_of(const Memory::Bank& bank, std::size_t channels) {
   return limits;
 }
 
+// Everything is while nothing is known of distances: the bank was empty.
 bool is_ordinary(std::span<const float> distances, const std::vector<float>& limits) {
   std::size_t ordinary = 0;
   for (std::size_t c = 0; c < limits.size(); ++c) ordinary += distances[c] <= limits[c] ? 1 : 0;
@@ -73,7 +73,7 @@ void update(Memory::Bank& bank, std::uint64_t rows, std::size_t channels) {
   // is happening now.
   const bool first = bank.limits.empty();
   const std::uint64_t age = bank.window - 1 + (first ? 0 : kNotBefore);
-  if (first) bank.limits = limits_of(bank, channels);
+  if (!bank.calibration.empty()) bank.limits = limits_of(bank, channels);
   bank.calibration = {};
 
   const std::size_t record = channels * (1 + bank.width);
@@ -122,7 +122,8 @@ bool notes_any(const Memory& memory, const Memory::Bank& bank, std::size_t count
 
 void note(const Memory& memory, Memory::Bank& bank, const ScoredBlock& block) {
   if (memory.is_fixed()) return;
-  if (bank.limits.empty() && bank.size(block.channels) > 0) {
+  const bool was_empty = bank.size(block.channels) == 0;  // and distances are NaN
+  if (bank.limits.empty() && !was_empty) {
     for (std::size_t i = 0; i < block.count; ++i) {
       for (std::size_t c = 0; c < block.channels; ++c) {
         bank.calibration.push_back(block.distances[c * block.count + i]);
@@ -132,7 +133,7 @@ void note(const Memory& memory, Memory::Bank& bank, const ScoredBlock& block) {
   for (std::size_t i = 0; i < block.count; ++i) {
     if (memory.rows + i + 1 < bank.next_start + bank.window) continue;
     for (std::size_t c = 0; c < block.channels; ++c) {
-      bank.candidates.push_back(block.distances[c * block.count + i]);
+      bank.candidates.push_back(was_empty ? 0 : block.distances[c * block.count + i]);
     }
     const auto code = block.codes.begin() + static_cast<std::ptrdiff_t>(i * bank.width);
     for (std::size_t c = 0; c < block.channels; ++c) {

@@ -12,7 +12,7 @@ namespace anomalyd::models {
 struct BankShape {
   std::size_t window;   ///< Rows of a window.
   std::size_t width;    ///< Numbers in the code of one channel.
-  std::size_t windows;  ///< That the rows learned from leave; a bank keeps twice as many.
+  std::size_t windows;  ///< At least so many of those learned from; a bank keeps up to twice that.
 };
 
 /// An empty bank of a series of which `learned` rows teach, `fitted` of them before calibration.

@@ -7,7 +7,7 @@
 namespace anomalyd::models {
 
 /// Bounds of the option `values`: how many cells of windows a bank stands for.
-inline constexpr Range kValuesInBank{1, 1 << 24};
+inline constexpr Range kBankValues{1, 1 << 24};
 /// Windows that `values` cells leave in a bank, of so many cells each.
 [[nodiscard]] std::int64_t windows_in_bank(std::int64_t values, std::int64_t cells);
 
@@ -29,7 +29,7 @@ class MemoryMember : public Member {
 };
 
 /// Distances of `codes` [channels, n, width] to the nearest code of the bank: [channels, n], the
-/// root of the sum of squares over `bank.window`. Zero while the bank is empty.
+/// root of the sum of squares over `bank.window`. NaN while the bank is empty.
 [[nodiscard]] at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes);
 
 }  // namespace anomalyd::models

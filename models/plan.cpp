@@ -16,7 +16,7 @@ using Options = TorchModelFactory::Options;
 // take up to 1.5 MB a series and 100 times the work of the rest; a memory of codes finds nearly as
 // much for a quarter of both, and a large fleet has to do without.
 struct Choice {
-  std::size_t most_series;
+  std::size_t most_series;  // of up to 32 channels
   std::string_view members;
 };
 constexpr Choice kAuto[] = {
@@ -25,7 +25,7 @@ constexpr Choice kAuto[] = {
     {std::numeric_limits<std::size_t>::max(), "linear"},
 };
 
-constexpr double kValuesInBank = 65'536;
+constexpr double kCellsInBank = 65'536;
 
 struct Alias {
   std::string_view name;
@@ -47,7 +47,7 @@ MemberSpec predictor(std::string name, std::vector<double> lags, bool own, doubl
 MemberSpec memory(std::string name, double window, bool centred) {
   return {std::move(name),
           "memory",
-          {{"window", {window}}, {"centred", {centred ? 1.0 : 0.0}}, {"values", {kValuesInBank}}}};
+          {{"window", {window}}, {"centred", {centred ? 1.0 : 0.0}}, {"values", {kCellsInBank}}}};
 }
 
 // Small networks: there is one for every channel of every series.
@@ -81,7 +81,7 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
   if (name == "channel_ae") return channel_networks(name, name, options);
   if (name == "latent") {
     MemberSpec spec = channel_networks(name, "latent_memory", options);
-    spec.options["values"] = {kValuesInBank};
+    spec.options["values"] = {kCellsInBank};
     return spec;
   }
   if (name == "pca") {
@@ -98,20 +98,20 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
                   "latent, var4, vard, ar16, bank16, bank32 or bank32c, or several joined by '+'");
 }
 
-std::vector<std::string> split_names(std::string_view kind, std::size_t num_series) {
+std::vector<std::string> split_names(std::string_view kind, std::size_t size) {
   if (kind == "auto") {
     kind = std::ranges::find_if(kAuto, [&](const Choice& choice) {
-             return num_series <= choice.most_series;
+             return size <= choice.most_series;
            })->members;
-    return split_names(kind, num_series);
+    return split_names(kind, size);
   }
   for (const Alias& alias : kAliases) {
-    if (kind == alias.name) return split_names(alias.members, num_series);
+    if (kind == alias.name) return split_names(alias.members, size);
   }
   const auto plus = kind.find('+');
   if (plus == std::string_view::npos) return {std::string{kind}};
-  std::vector<std::string> names = split_names(kind.substr(0, plus), num_series);
-  for (std::string& name : split_names(kind.substr(plus + 1), num_series))
+  std::vector<std::string> names = split_names(kind.substr(0, plus), size);
+  for (std::string& name : split_names(kind.substr(plus + 1), size))
     names.push_back(std::move(name));
   return names;
 }
@@ -122,7 +122,9 @@ Result<std::vector<MemberSpec>> plan_members(const Options& options, std::size_t
                                              std::size_t num_series) {
   std::vector<MemberSpec> members;
   std::set<std::string> seen;
-  for (const std::string& name : split_names(options.kind, num_series)) {
+  // Up to 32 channels a memory takes the same room whatever their number.
+  const std::size_t size = num_series * std::max<std::size_t>(1, channels / 32);
+  for (const std::string& name : split_names(options.kind, size)) {
     if (!seen.insert(name).second) {
       return fail(ErrorKind::kInvalid,
                   "kind: found '" + name + "' twice; expected each member once");
@@ -162,8 +164,11 @@ Status check_options(const Options& options) {
          << bound.range.high;
     return fail(ErrorKind::kInvalid, text.str());
   }
-  const auto members = plan_members(options, 1, 1);
-  return members ? Status{} : Failure{members.error()};
+  for (const Choice& choice : kAuto) {
+    const auto members = plan_members(options, 1, choice.most_series);
+    if (!members) return Failure{members.error()};
+  }
+  return {};
 }
 
 }  // namespace anomalyd::models

@@ -36,7 +36,7 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
     info_.context = std::max(info_.context, static_cast<std::size_t>(lags.front()) + 1);
     if (is_run(lags)) num_recent_ = std::max(num_recent_, lags.front() + 1);
     if (const auto* memory = dynamic_cast<const MemoryMember*>(entry.member.get())) {
-      memories_.push_back(memory);
+      recalling_.push_back(memory);
       info_.recalling.push_back(info_.members.size());
       info_.code_widths.push_back(static_cast<std::uint32_t>(memory->code_width()));
     }
@@ -90,10 +90,15 @@ Status TorchScorer::check(const Batch& batch) const {
                                                 "; expected at most " +
                                                 std::to_string(info_.slots.size()));
     }
-    if (!memories_.empty() && window.memory == nullptr) {
+    if (!recalling_.empty() && window.memory == nullptr) {
       return fail(ErrorKind::kInvalid,
                   "batch: found a window without a memory; expected that of "
                   "its series");
+    }
+    if (!recalling_.empty() &&
+        !std::ranges::equal(window.memory->banks, info_.code_widths, {}, &Memory::Bank::width)) {
+      return fail(ErrorKind::kIncompatible,
+                  "batch: found the memory of another model; expected one of this model");
     }
   }
   return {};

@@ -43,7 +43,7 @@ Result<Memory> TorchScorer::memorize(std::span<const float> rows, std::uint32_t 
     begin(memory, fitted, learned);
     Batch batch{channels, 1, {rows.begin(), rows.end()}, {}};
     const at::Tensor device_rows = on_device(batch);
-    for (const MemoryMember* member : memories_) {
+    for (const MemoryMember* member : recalling_) {
       const auto window = static_cast<std::size_t>(member->lags().front()) + 1;
       Memory::Bank bank = make_bank(
           {window, static_cast<std::size_t>(member->code_width()),
@@ -71,7 +71,7 @@ Result<Memory> TorchScorer::memorize(std::span<const float> rows, std::uint32_t 
 }
 
 Status TorchScorer::recall(const Batch& batch, Residuals& result) {
-  if (memories_.empty()) return {};
+  if (recalling_.empty()) return {};
   const auto series = by_memory(batch);
   std::vector<Memory> after(series.size());
   Status recalled = without_exceptions([&]() -> Status {
@@ -98,10 +98,10 @@ void TorchScorer::recall(const Batch& batch, const at::Tensor& device_rows, Scor
     const auto first = all.begin() + static_cast<std::ptrdiff_t>(begin);
     windows.windows.assign(first, first + static_cast<std::ptrdiff_t>(count));
     const Unfolded block{batch, device_rows, windows, num_recent_};
-    for (std::size_t m = 0; m < memories_.size(); ++m) {
+    for (std::size_t m = 0; m < recalling_.size(); ++m) {
       Memory::Bank& bank = memory.banks[m];
       const at::Tensor codes =
-          memories_[m]->codes(block.inputs(memories_[m]->lags()), block.choice());
+          recalling_[m]->codes(block.inputs(recalling_[m]->lags()), block.choice());
       const at::Tensor distances = nearest(bank, codes);
       block.scatter(distances.t(), result.values.data() + info_.recalling[m] * result.channels,
                     stride);

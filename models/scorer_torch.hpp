@@ -66,7 +66,7 @@ class TorchScorer final : public Scorer {
 
   ModelInfo info_;
   std::vector<NamedMember> members_;
-  std::vector<const MemoryMember*> memories_;  // those of info_.recalling
+  std::vector<const MemoryMember*> recalling_;  // those of info_.recalling
   std::size_t threads_;
   std::int64_t num_recent_ = 1;  // rows of the longest window; members with gaps unfold their own
   std::unique_ptr<JobPool> pool_;

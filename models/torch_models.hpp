@@ -30,8 +30,7 @@ enum class ModelScope : std::uint8_t {
 class TorchModelFactory final : public ModelFactory {
  public:
   struct Options {
-    /// auto (var4+vard+ar16+pca), pca, dense_ae, vae, predictor (var4+vard+ar16), or any of these
-    /// names joined by '+' for an ensemble.
+    /// A name of docs/models.md, or several joined by '+' for an ensemble.
     std::string kind = "auto";
     ModelScope scope = ModelScope::kAuto;
     std::size_t window = 32;                      ///< Rows, 8..1024. Short series get less.

@@ -47,11 +47,13 @@ std::string report_text(const pipeline::Learned& learned, const HistoryCollector
       group.histories.size(), group.num_rows(), report.windows, short_duration(report.seconds));
   text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16}\n", "member", "parameters", "epochs",
                       "loss fitted", "loss kept back");
+  const auto loss = [](double value) {
+    return std::isnan(value) ? "-" : fmt::format("{:.5g}", value);
+  };
   for (const auto& member : report.members) {
-    text += fmt::format(
-        "  {:<12} {:>12} {:>8} {:>12.5g} {:>16}\n", member.name, member.parameters,
-        member.epochs == 0 ? "-" : fmt::to_string(member.epochs), member.fit_loss,
-        std::isnan(member.validation_loss) ? "-" : fmt::format("{:.5g}", member.validation_loss));
+    text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16}\n", member.name, member.parameters,
+                        member.epochs == 0 ? "-" : fmt::to_string(member.epochs),
+                        loss(member.fit_loss), loss(member.validation_loss));
   }
   return text;
 }

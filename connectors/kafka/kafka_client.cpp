@@ -33,8 +33,10 @@ void on_error(rd_kafka_t*, int error, const char* reason, void* opaque) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: return state.brokers_went(reason);
     case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__RESOLVE:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT: return state.connection_failed(reason);
+    case RD_KAFKA_RESP_ERR__RESOLVE: return state.connection_failed(reason);
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+      state.log(KafkaLogLevel::kWarning, reason);
+      return state.connection_failed(reason);
     default:
       state.log(KafkaLogLevel::kWarning,
                 fmt::format("{} ({})", reason,
@@ -132,6 +134,7 @@ void KafkaClientState::connection_failed(std::string reason) {
   const std::lock_guard lock{mutex_};
   if (reach_ != Reach::kAnswers) return;
   reason_ = std::move(reason);
+  in_doubt_since_ = system_clock().monotonic();
   reach_ = Reach::kInDoubt;
 }
 
@@ -145,10 +148,13 @@ void KafkaClientState::brokers_came() {
 void KafkaClientState::look_for_brokers(rd_kafka_s* client, std::chrono::milliseconds timeout) {
   if (reach_ == Reach::kAnswers) return;
   if (a_broker_answers(client, timeout)) return brokers_came();
-  brokers_went([this] {
+  std::string reason;
+  {
     const std::lock_guard lock{mutex_};
-    return reason_;
-  }());
+    if (system_clock().monotonic() - in_doubt_since_ < kPatience) return;
+    reason = reason_;
+  }
+  brokers_went(std::move(reason));
 }
 
 Error KafkaClientState::away_error() const {

@@ -19,6 +19,7 @@
 #include "daemon/core/ports.hpp"
 #include "daemon/core/result.hpp"
 #include "daemon/core/sample.hpp"
+#include "daemon/core/time.hpp"
 
 struct rd_kafka_s;
 struct rd_kafka_conf_s;
@@ -58,6 +59,7 @@ class KafkaClientState {
   /// A broker answered.
   void brokers_came();
   /// Unless nothing failed since a broker answered last, asks all of them; waits up to `timeout`.
+  /// They are gone when nobody has answered for kPatience.
   void look_for_brokers(rd_kafka_s* client, std::chrono::milliseconds timeout);
   [[nodiscard]] bool brokers_away() const noexcept { return reach_ == Reach::kAway; }
   /// kUnavailable, with the reason.
@@ -65,11 +67,13 @@ class KafkaClientState {
 
  private:
   enum class Reach { kAnswers, kInDoubt, kAway };
+  static constexpr std::chrono::seconds kPatience{2};
 
   KafkaLogFn log_fn_;
   std::atomic<Reach> reach_ = Reach::kAnswers;
-  mutable std::mutex mutex_;  // callbacks come from any thread of librdkafka
-  std::string reason_;        // guarded by mutex_
+  mutable std::mutex mutex_;        // callbacks come from any thread of librdkafka
+  std::string reason_;              // guarded by mutex_
+  MonotonicTime in_doubt_since_{};  // guarded by mutex_
 };
 
 using RdKafkaProperties = std::initializer_list<std::pair<const char*, std::string>>;

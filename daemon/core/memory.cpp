@@ -6,11 +6,14 @@
 namespace anomalyd {
 namespace {
 
-// Rows are noted until then: a damaged file must not make that for ever.
-constexpr std::uint64_t kMostRowsToUpdate = 1 << 24;
+// Bounds of what a file may say, so that a damaged one makes no memory grow without end. Nothing
+// that was saved is beyond them: a memory is saved when its calibration is over.
+constexpr std::uint64_t kMostRowsToUpdate = 512;
+constexpr std::uint32_t kMostCapacity = 4096;
+constexpr float kLargest = 1e12F;  // its square, summed over a code, is still finite
 
-bool are_finite(const std::vector<float>& values) {
-  return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+bool are_usable(const std::vector<float>& values) {
+  return std::ranges::all_of(values, [](float value) { return std::abs(value) <= kLargest; });
 }
 
 bool fits(const Memory::Bank& bank, std::size_t channels, std::uint32_t width) {
@@ -18,7 +21,9 @@ bool fits(const Memory::Bank& bank, std::size_t channels, std::uint32_t width) {
   return bank.width == width && bank.codes->values.size() % code == 0 &&
          bank.codes->values.size() / code <= bank.capacity &&
          (bank.limits.empty() || bank.limits.size() == channels) &&
-         bank.calibration.size() % channels == 0 && bank.candidates.size() % (channels + code) == 0;
+         bank.calibration.size() % channels == 0 &&
+         bank.candidates.size() % (channels + code) == 0 &&
+         bank.candidates.size() / (channels + code) * bank.stride <= bank.next_start;
 }
 
 void save_bank(const Memory::Bank& bank, StateWriter& out) {
@@ -40,9 +45,9 @@ bool load_bank(Memory::Bank& bank, StateReader& in) {
       !in.get_all(bank.limits) || !in.get_all(bank.calibration) || !in.get_all(bank.candidates)) {
     return false;
   }
-  if (bank.window == 0 || bank.width == 0 || bank.stride == 0 || values.size() % bank.width != 0 ||
-      !are_finite(values) || !are_finite(bank.limits) || !are_finite(bank.calibration) ||
-      !are_finite(bank.candidates)) {
+  if (bank.window == 0 || bank.width == 0 || bank.stride == 0 || bank.capacity > kMostCapacity ||
+      values.size() % bank.width != 0 || !are_usable(values) || !are_usable(bank.limits) ||
+      !are_usable(bank.calibration) || !are_usable(bank.candidates)) {
     return false;
   }
   bank.codes = make_codes(std::move(values), bank.width);
@@ -73,9 +78,10 @@ Memory Memory::pooled(std::span<const Memory> series, std::size_t channels) {
     bank.candidates.clear();
     bank.limits.clear();
     std::vector<std::size_t> taken;  // of each series: its newest codes
-    for (const Memory& one : series) {
-      const Bank& from = one.banks[b];
-      taken.push_back(std::min(from.size(channels), bank.capacity / series.size()));
+    for (std::size_t i = 0; i < series.size(); ++i) {
+      const std::size_t part =
+          bank.capacity * (i + 1) / series.size() - bank.capacity * i / series.size();
+      taken.push_back(std::min(series[i].banks[b].size(channels), part));
     }
     std::vector<float> values;
     for (std::size_t c = 0; c < channels; ++c) {
@@ -115,7 +121,7 @@ bool Memory::load(StateReader& in) {
     if (!load_bank(banks.emplace_back(), in)) return false;
   }
   return in.get(rows) && in.get(next_update) && in.get(rows_per_update) && next_update >= rows &&
-         next_update - rows <= kMostRowsToUpdate;
+         next_update - rows <= kMostRowsToUpdate && rows_per_update <= kMostRowsToUpdate;
 }
 
 }  // namespace anomalyd

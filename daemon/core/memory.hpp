@@ -40,7 +40,7 @@ struct Memory {
   };
 
   std::vector<Bank> banks;            ///< In the order of the members that have one.
-  std::uint64_t rows = 0;             ///< Learned from and scored so far.
+  std::uint64_t rows = 0;             ///< Learned from and judged so far: those between count not.
   std::uint64_t next_update = 0;      ///< At so many rows, candidates join their banks.
   std::uint32_t rows_per_update = 0;  ///< From then on; 0 if nothing joins and all stays as it is.
 

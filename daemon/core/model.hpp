@@ -78,7 +78,8 @@ struct TrainingReport {
   struct Member {
     std::string name;
     std::size_t parameters = 0;
-    double fit_loss = 0;         ///< Mean squared residual of the newest row, rows fitted on.
+    /// Mean squared residual of the newest row, rows fitted on; NaN for a memory.
+    double fit_loss = 0;
     double validation_loss = 0;  ///< The same on the later rows kept out; NaN without any.
     int epochs = 0;              ///< 0 for closed forms.
   };

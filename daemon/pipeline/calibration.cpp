@@ -292,7 +292,7 @@ bool Calibration::load(StateReader& in) {
   };
   const auto is_mean = [](const Smoothed& s) { return s.fast >= 0 && s.slow >= 0; };
   const auto is_usable = [](const Scale& s) {
-    return std::isfinite(s.mean) && std::isfinite(s.per_deviation);
+    return std::isfinite(s.mean) && std::isfinite(s.per_deviation) && s.per_deviation > 0;
   };
   return channels > 0 && channels <= scales_.size() && !smoothed_.empty() &&
          scales_.size() == smoothed_.size() * channels_ &&

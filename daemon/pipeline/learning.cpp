@@ -39,32 +39,38 @@ ScaledRows scale_rows(const History& history, Scaler& scaler) {
   return scaled;
 }
 
-/// Missing cells hold the last value of their channel, 0 before the first.
-void hold_last_value(std::vector<float>& rows, std::size_t channels) {
+/// The rows with missing cells holding the last value of their channel, 0 before the first.
+std::vector<float> held_rows(const ScaledRows& scaled, std::size_t channels) {
+  std::vector<float> rows = scaled.rows;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (std::isnan(rows[i])) rows[i] = i >= channels ? rows[i - channels] : 0.0F;
   }
+  return rows;
 }
 
-/// Residuals of the rows [first, n), which the model was not fitted to, and the memory of the
-/// series behind the last of them.
-struct Calibrating {
-  std::vector<float> residuals;  // [n - first x members x channels], NaN where a cell was missing
-  Memory memory;
-};
+/// What the model remembers of a series before its rows from `first` on are scored.
+Result<Memory> memory_before(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
+                             std::uint32_t slot) {
+  const std::size_t channels = scorer.info().channels.size();
+  const std::vector<float> held = held_rows(scaled, channels);
+  auto memory =
+      scorer.memorize(std::span{held}.first(first * channels), slot, scaled.filler.size());
+  if (!memory) return fail(std::move(memory.error()), "memorizing the rows of a series");
+  return memory;
+}
 
-/// Rows before the first one repeat it.
-Result<Calibrating> calibrating(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
-                                std::uint32_t slot) {
+/// Residuals of the rows [first, n), which the model was not fitted to: [n - first x members x
+/// channels], NaN where a cell was missing. `memory` moves on with them. Rows before the first one
+/// repeat it.
+Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
+                                        std::uint32_t slot, Memory& memory,
+                                        const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  std::vector<float> held = scaled.rows;
-  hold_last_value(held, channels);
-
-  auto memory = scorer.memorize(std::span{held}.first(first * channels), slot, n);
-  if (!memory) return fail(std::move(memory.error()), "memorizing the rows of a series");
-  Calibrating result{{}, *std::move(memory)};
+  const std::vector<float> held = held_rows(scaled, channels);
+  std::vector<float> all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
+    if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     const std::size_t end = std::min(n, begin + kRowsPerCall);
     Batch batch{channels, context, {}, {}};
     for (std::size_t i = 0; i < context - 1 + end - begin; ++i) {
@@ -73,8 +79,7 @@ Result<Calibrating> calibrating(Scorer& scorer, const ScaledRows& scaled, std::s
                         &held[source * channels] + channels);
     }
     for (std::size_t i = begin; i < end; ++i) {
-      batch.windows.push_back(
-          {static_cast<std::uint32_t>(context - 1 + i - begin), slot, &result.memory});
+      batch.windows.push_back({static_cast<std::uint32_t>(context - 1 + i - begin), slot, &memory});
     }
     auto residuals = scorer.score(batch);
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
@@ -86,10 +91,9 @@ Result<Calibrating> calibrating(Scorer& scorer, const ScaledRows& scaled, std::s
         }
       }
     }
-    result.residuals.insert(result.residuals.end(), residuals->values.begin(),
-                            residuals->values.end());
+    all.insert(all.end(), residuals->values.begin(), residuals->values.end());
   }
-  return result;
+  return all;
 }
 
 /// A track that goes on behind the last row of its history.
@@ -110,6 +114,35 @@ SeriesTrack track_behind(const History& history, const Scaler& scaler, std::size
   }
   track.flush_into(past, {}, context);
   return track;
+}
+
+/// What a new series starts with. Each of the first ones is taken for new in turn: scored with the
+/// pooled weights and compared with windows of the others, as a new one will be.
+Status pool(std::span<const History> histories, std::span<const ScaledRows> scaled,
+            std::span<const std::size_t> fitted, Scorer& scorer, const PipelineOptions& options,
+            LearnedGroup& group, const std::stop_token& stop) {
+  const std::size_t count = std::min(histories.size(), options.training.pooled_series);
+  const std::size_t channels = scorer.info().channels.size();
+  std::vector<Memory> memories;
+  for (std::size_t i = 0; i < count; ++i) {
+    auto memory = memory_before(scorer, scaled[i], scaled[i].filler.size(), 0);
+    if (!memory) return Failure{std::move(memory.error())};
+    memories.push_back(*std::move(memory));
+  }
+  std::vector<float> residuals;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::vector<Memory> others = memories;
+    if (count > 1) others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+    Memory memory = Memory::pooled(others, channels);
+    auto one = residuals_of(scorer, scaled[i], fitted[i], 0, memory, stop);
+    if (!one) return Failure{std::move(one.error())};
+    residuals.insert(residuals.end(), one->begin(), one->end());
+  }
+  group.pooled_memory = Memory::pooled(memories, channels);
+  group.pooled = Detector::calibrate(
+      residuals, scorer.info().members.size(), channels,
+      options.detector_for(histories[count - 1].windower.period(), histories.size()));
+  return {};
 }
 
 }  // namespace
@@ -289,38 +322,33 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
   auto group = std::make_shared<LearnedGroup>();
   group->info = learned.scorer->info();
   const std::size_t members = group->info.members.size();
-  std::vector<float> pooled;
-  std::vector<Memory> memories;
-  std::chrono::microseconds pooled_period{0};
   for (std::size_t i = 0; i < histories.size(); ++i) {
-    if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     const auto& slots = group->info.slots;
     const auto own = std::find(slots.begin(), slots.end(), histories[i].series);
     const auto slot = own == slots.end() ? 0U : static_cast<std::uint32_t>(own - slots.begin() + 1);
-    auto own_weights = calibrating(*learned.scorer, scaled[i], fitted[i], slot);
-    if (!own_weights) return Failure{std::move(own_weights.error())};
+    auto memory = memory_before(*learned.scorer, scaled[i], fitted[i], slot);
+    if (!memory) return Failure{std::move(memory.error())};
+    auto residuals = residuals_of(*learned.scorer, scaled[i], fitted[i], slot, *memory, stop);
+    if (!residuals) return Failure{std::move(residuals.error())};
 
     LearnedGroup::Known known{track_behind(histories[i], scalers[i], group->info.context, options),
                               histories[i].windower.as_of(
                                   EventTime{std::chrono::microseconds{histories[i].times.back()}})};
     known.track.slot = slot;
+    known.track.memory = *std::move(memory);
     known.track.detector =
-        Detector::calibrate(own_weights->residuals, members, channels.size(),
+        Detector::calibrate(*residuals, members, channels.size(),
                             options.detector_for(known.windower.period(), histories.size()));
-    known.track.memory = own_weights->memory;
+    if (histories.size() == 1) {
+      group->pooled = known.track.detector;
+      group->pooled_memory = Memory::pooled(std::span{&known.track.memory, 1}, channels.size());
+    }
     group->series.emplace(histories[i].series, std::move(known));
-
-    if (i >= options.training.pooled_series) continue;
-    auto common =
-        slot == 0 ? std::move(own_weights) : calibrating(*learned.scorer, scaled[i], fitted[i], 0);
-    if (!common) return Failure{std::move(common.error())};
-    pooled.insert(pooled.end(), common->residuals.begin(), common->residuals.end());
-    memories.push_back(std::move(common->memory));
-    pooled_period = histories[i].windower.period();
   }
-  group->pooled_memory = Memory::pooled(memories, channels.size());
-  group->pooled = Detector::calibrate(pooled, members, channels.size(),
-                                      options.detector_for(pooled_period, histories.size()));
+  if (histories.size() > 1) {
+    auto pooled = pool(histories, scaled, fitted, *learned.scorer, options, *group, stop);
+    if (!pooled) return Failure{std::move(pooled.error())};
+  }
   learned.group = std::move(group);
   return learned;
 }

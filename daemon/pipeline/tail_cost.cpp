@@ -41,7 +41,7 @@ double far_tail_cost(double z) {
 }  // namespace
 
 double tail_cost(double z) {
-  if (z <= kLow) return 0.0;
+  if (!(z > kLow)) return 0.0;  // nor does what is no number
   if (z > kHigh) return far_tail_cost(std::min(z, kMaxZ));
   const double place = (z - kLow) * kPerUnit;
   const int cell = std::min(static_cast<int>(place), kCells - 1);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -10,13 +11,26 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Windows [begin, end) of a batch, over the same rows.
+/// Of one call, so that the watchdog sees that work goes on: a second's for the slowest model.
+constexpr std::size_t kMostWindows = 1 << 14;
+
+/// Windows [begin, end) of a batch, with the rows that they cover.
 Batch part_of(const Batch& batch, std::size_t begin, std::size_t end) {
-  return {batch.channels,
-          batch.context,
-          batch.rows,
-          {batch.windows.begin() + static_cast<std::ptrdiff_t>(begin),
-           batch.windows.begin() + static_cast<std::ptrdiff_t>(end)}};
+  Batch part{batch.channels,
+             batch.context,
+             {},
+             {batch.windows.begin() + static_cast<std::ptrdiff_t>(begin),
+              batch.windows.begin() + static_cast<std::ptrdiff_t>(end)}};
+  const auto [first, last] = std::ranges::minmax(part.windows, {}, &Batch::Window::end_row);
+  const std::size_t first_row = first.end_row + 1 - batch.context;
+  const auto cell = [&](std::size_t row) {
+    return batch.rows.begin() + static_cast<std::ptrdiff_t>(row * batch.channels);
+  };
+  part.rows.assign(cell(first_row), cell(last.end_row + std::size_t{1}));
+  for (Batch::Window& window : part.windows) {
+    window.end_row -= static_cast<std::uint32_t>(first_row);
+  }
+  return part;
 }
 
 }  // namespace
@@ -124,7 +138,12 @@ void ScoringLoop::score(std::vector<pipeline::Batcher::Item> items) {
 }
 
 Result<Residuals> ScoringLoop::score_in_parts(Scorer& scorer, const Batch& batch) {
+  if (batch.windows.size() > kMostWindows) return score_halves(scorer, batch);
   auto residuals = scorer.score(batch);
+  {
+    const std::lock_guard lock{mutex_};
+    moved_at_ = clock_.monotonic();
+  }
   if (residuals) return residuals;
   if (residuals.error().kind == ErrorKind::kDeviceLost) {
     if (events_.on_degraded) events_.on_degraded(residuals.error().message);
@@ -134,6 +153,10 @@ Result<Residuals> ScoringLoop::score_in_parts(Scorer& scorer, const Batch& batch
     return scorer.score(batch);
   }
   if (residuals.error().kind != ErrorKind::kExhausted || batch.windows.size() < 2) return residuals;
+  return score_halves(scorer, batch);
+}
+
+Result<Residuals> ScoringLoop::score_halves(Scorer& scorer, const Batch& batch) {
   const std::size_t middle = batch.windows.size() / 2;
   auto first = score_in_parts(scorer, part_of(batch, 0, middle));
   if (!first) return first;

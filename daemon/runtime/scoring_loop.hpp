@@ -53,6 +53,7 @@ class ScoringLoop {
   void run();
   void score(std::vector<pipeline::Batcher::Item> items);
   [[nodiscard]] Result<Residuals> score_in_parts(Scorer& scorer, const Batch& batch);
+  [[nodiscard]] Result<Residuals> score_halves(Scorer& scorer, const Batch& batch);
   void try_device_again();
 
   struct Model {

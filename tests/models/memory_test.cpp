@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <functional>
+
 #include "model_fixtures.hpp"
 
 namespace anomalyd::models::testing {
@@ -128,14 +131,71 @@ TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeriesAndStaysAsItIs) {
   }
 }
 
-TEST(Memory, OfASeriesShorterThanAWindowIsEmptyAndFillsUp) {
-  const std::vector<float> rows = coupled_rows(300, 1, 1);
+TEST(Memory, OfAGroupHasACodeOfEachAsLongAsThereIsRoom) {
+  const std::vector<float> rows = coupled_rows(200, 1, 1);
+  const auto model = trained(small_options("bank16"), training_set(1, {rows}));
+  std::vector<Memory> memories(10, *model->memorize(rows, 0, 200));
+  for (Memory& memory : memories) memory.banks[0].capacity = 7;
+  EXPECT_EQ(Memory::pooled(memories, 1).banks[0].size(1), 7U);
+}
+
+TEST(Memory, OfASeriesShorterThanAWindowFillsUpAndThenLearnsItsLimits) {
+  std::vector<float> rows = coupled_rows(600, 1, 1);
+  for (std::size_t i = 500; i < rows.size(); ++i) rows[i] += 20;
   const auto model = trained(small_options("bank32"), training_set(1, {rows}));
   Memory memory = *model->memorize(std::span{rows}.first(20), 0, 20);
   EXPECT_EQ(memory.banks[0].size(1), 0U);
   const auto distances = go_on(model, batch_behind(model, rows, 31), memory);
-  EXPECT_THAT(distances, Each(Ge(0)));
+  EXPECT_TRUE(std::isnan(distances.front())) << "there is nothing to compare with";
   EXPECT_GT(memory.banks[0].size(1), 100U);
+  EXPECT_GT(distances.back(), 10) << "the fault at the end did not join";
+}
+
+TEST(Memory, OfAnotherModelIsRefused) {
+  const std::vector<float> rows = coupled_rows(200, 1, 1);
+  const auto model = trained(small_options("bank16"), training_set(1, {rows}));
+  const auto other = trained(small_options("bank32"), training_set(1, {rows}));
+  Batch batch = batch_of(*model, rows);
+  Memory memory = other.memories[0];
+  for (Batch::Window& window : batch.windows) window.memory = &memory;
+  const auto result = model->score(batch);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::kIncompatible);
+}
+
+TEST(Memory, OfOtherRowsIsAnotherVersion) {
+  const auto one = trained(small_options("memory"), training_set(1, {coupled_rows(200, 1, 1)}));
+  const auto two = trained(small_options("memory"), training_set(1, {coupled_rows(200, 1, 2)}));
+  EXPECT_NE(one->info().version, two->info().version);
+}
+
+class DamagedMemory : public ::testing::Test {
+ protected:
+  // Whether the memory loads after `damage`.
+  bool loads_after(const std::function<void(Memory&)>& damage) {
+    Memory memory = *model_->memorize(coupled_rows(200, 1, 1), 0, 200);
+    go_on(model_, batch_behind(model_, coupled_rows(400, 1, 1), 200), memory);
+    damage(memory);
+    StateWriter out;
+    memory.save(out);
+    Memory loaded;
+    StateReader in{out.bytes()};
+    return loaded.load(in) && loaded.fits(1, model_->info().code_widths);
+  }
+  Trained model_ = trained(small_options("bank16"), training_set(1, {coupled_rows(200, 1, 1)}));
+};
+
+TEST_F(DamagedMemory, IsRefused) {
+  EXPECT_TRUE(loads_after([](Memory&) {}));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.next_update = memory.rows + 513; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.next_update = memory.rows - 1; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.rows_per_update = 1 << 20; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.banks[0].capacity = 1 << 20; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.banks[0].capacity = 3; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.banks[0].next_start = 0; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.banks[0].limits.front() = NAN; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.banks[0].candidates.back() = 3e38F; }));
+  EXPECT_FALSE(loads_after([](Memory& memory) { memory.banks.clear(); }));
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ TEST(ModelOptions, NameWhatIsOutOfRange) {
 TEST(ModelOptions, NameAKindThatDoesNotExist) {
   EXPECT_THAT(refusal({.kind = "transformer"}), HasSubstr("kind: found 'transformer'"));
   EXPECT_THAT(refusal({.kind = "pca+"}), HasSubstr("kind: found ''"));
+  EXPECT_THAT(refusal({.kind = "auto+latent"}), HasSubstr("found 'latent' twice"));
   EXPECT_EQ(refusal({.kind = "auto+pca"}), "kind: found 'pca' twice; expected each member once");
 }
 
