@@ -9,7 +9,6 @@ namespace anomalyd::models::testing {
 namespace {
 
 using ::testing::Each;
-using ::testing::Ge;
 using ::testing::Gt;
 using ::testing::Lt;
 using ::testing::SizeIs;
