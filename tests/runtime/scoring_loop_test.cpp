@@ -68,6 +68,19 @@ TEST_F(ScoringLoopTest, HalvesTheBatchWhenTheDeviceIsOutOfMemory) {
   EXPECT_GT(scorer.calls, 6);
 }
 
+TEST_F(ScoringLoopTest, ScoresABacklogInPartsSoThatTheWatchdogSeesItMove) {
+  PersistenceScorer& scorer = install();
+  const auto residuals = score(40'000);
+  ASSERT_TRUE(residuals);
+  EXPECT_THAT(residuals->values, SizeIs(80'000));
+  EXPECT_EQ(scorer.calls, 4);
+  scorer.calls = 0;
+  memory_ = scorer.memorize(std::vector<float>(1), 0, 1).value();
+  const auto few = score(2000);
+  ASSERT_TRUE(few);
+  EXPECT_TRUE(std::equal(few->values.begin(), few->values.end(), residuals->values.begin()));
+}
+
 TEST_F(ScoringLoopTest, GoesOnOnTheCpuWhenTheDeviceIsLost) {
   PersistenceScorer& scorer = install();
   scorer.fail_next = {{ErrorKind::kDeviceLost, "cuda:0 has fallen off the bus"}};
