@@ -7,10 +7,11 @@
 
 namespace anomalyd::models {
 
-/// The members that `options.kind` names, ready to be trained on rows of `channels` columns of so
-/// many series. Errors: kInvalid (an unknown name, or the same member twice).
+/// The members that `options.kind` names, ready to be trained on `set`, of which only the rows do
+/// not matter. Errors: kInvalid (an unknown name, the same member twice, labels or conditions that
+/// are not there).
 [[nodiscard]] Result<std::vector<MemberSpec>> plan_members(
-    const TorchModelFactory::Options& options, std::size_t channels, std::size_t num_series);
+    const TorchModelFactory::Options& options, const TrainingSet& set);
 
 /// Checks every range that the Options state. Errors: kInvalid, naming the first one outside.
 [[nodiscard]] Status check_options(const TorchModelFactory::Options& options);

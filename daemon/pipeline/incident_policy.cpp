@@ -90,6 +90,7 @@ void IncidentPolicy::absorb(const Row& row, const Evidence& evidence, const Opti
   incident.threshold = verdict.threshold;
   incident.p_value = verdict.p_value;
   incident.rule = verdict.rule;
+  incident.window_class = row.window_class;
   if (features.size() > options.features) features.resize(options.features);
   incident.features = std::move(features);
 }
@@ -128,6 +129,7 @@ Alert IncidentPolicy::message(std::string_view series, AlertState state, EventTi
   alert.threshold = incident.threshold;
   alert.p_value = incident.p_value;
   alert.rule = to_string(incident.rule);
+  alert.window_class = incident.window_class;
   alert.provisional = incident.rule == ThresholdRule::kWarmUp;
   alert.features = incident.features;
   alert.worst_steps = incident.worst_steps;
@@ -156,6 +158,7 @@ void IncidentPolicy::save(StateWriter& out) const {
   out.put(incident.threshold);
   out.put(incident.p_value);
   out.put(incident.rule);
+  out.put_text(incident.window_class);
   out.put(static_cast<std::uint32_t>(incident.features.size()));
   for (const Alert::Feature& feature : incident.features) {
     out.put_text(feature.name);
@@ -189,7 +192,8 @@ bool IncidentPolicy::load(StateReader& in) {
     if (!in.get(*count)) return false;
   }
   if (!in.get(incident.score) || !in.get(incident.threshold) || !in.get(incident.p_value) ||
-      !in.get(rule) || rule > static_cast<std::uint8_t>(ThresholdRule::kMad)) {
+      !in.get(rule) || rule > static_cast<std::uint8_t>(ThresholdRule::kMad) ||
+      !in.get_text(incident.window_class)) {
     return false;
   }
   incident.resolved = resolved != 0;
