@@ -92,10 +92,10 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
                        {"rank", {0.0}}}};
   }
   if (name == "dense_ae" || name == "vae") return dense(name, options, channels);
-  return fail(ErrorKind::kInvalid,
-              "kind: found '" + name +
-                  "'; expected auto, linear, pca, dense_ae, channel_ae, vae, predictor, memory, "
-                  "latent, var4, vard, ar16, bank16, bank32 or bank32c, or several joined by '+'");
+  std::string expected;
+  for (const std::string& known : kind_names()) expected += known + ", ";
+  return fail(ErrorKind::kInvalid, "kind: found '" + name + "'; expected one of " + expected +
+                                       "or several joined by '+'");
 }
 
 std::vector<std::string> split_names(std::string_view kind, std::size_t size) {
@@ -117,6 +117,11 @@ std::vector<std::string> split_names(std::string_view kind, std::size_t size) {
 }
 
 }  // namespace
+
+std::vector<std::string> kind_names() {
+  return {"auto",   "linear", "pca",  "dense_ae", "channel_ae", "vae",    "predictor", "memory",
+          "latent", "var4",   "vard", "ar16",     "bank16",     "bank32", "bank32c"};
+}
 
 Result<std::vector<MemberSpec>> plan_members(const Options& options, std::size_t channels,
                                              std::size_t num_series) {
