@@ -96,6 +96,18 @@ Result<LabelledSet> open_set(const Arguments& arguments) {
   return set;
 }
 
+/// What is computed for hours must not fail for want of a folder.
+Status make_folders(const Arguments& arguments) {
+  for (const std::filesystem::path path : {arguments.json, arguments.report}) {
+    std::error_code failed;
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
+    if (!failed) continue;
+    return fail(ErrorKind::kInvalid, fmt::format("{}: {}; expected a folder that can be written",
+                                                 path.string(), failed.message()));
+  }
+  return {};
+}
+
 /// Evaluates, and writes the files of this run.
 Result<Evaluated> evaluate(const Arguments& arguments, const LabelledSet& set,
                            config::Options options, const Run& run) {
@@ -161,6 +173,7 @@ int run(const Arguments& arguments) {
   const auto set = open_set(arguments);
   if (!set) return report(set.error());
 
+  if (auto made = make_folders(arguments); !made) return report(made.error());
   const auto runs = runs_of(arguments, *options);
   for (const Run& one : runs) {  // before hours of work
     models::TorchModelFactory::Options model = options->model;
