@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "tools/progress.hpp"
 
@@ -45,13 +46,18 @@ struct Spread {
   double deviation;
 };
 
+/// Over the runs for which the figure is defined.
 Spread spread_of(std::span<const Headline> runs, const HeadlineColumn& column) {
-  const auto count = static_cast<double>(runs.size());
-  double mean = 0;
-  for (const Headline& run : runs) mean += column.value(run) / count;
+  std::vector<double> values;
+  for (const Headline& run : runs) {
+    if (!std::isnan(column.value(run))) values.push_back(column.value(run));
+  }
+  const auto count = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / count;
   double squares = 0;
-  for (const Headline& run : runs) squares += std::pow(column.value(run) - mean, 2);
-  return {.mean = mean, .deviation = std::sqrt(squares / (count - 1))};
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {.mean = mean,
+          .deviation = values.size() < 2 ? Figures::kNone : std::sqrt(squares / (count - 1))};
 }
 
 }  // namespace

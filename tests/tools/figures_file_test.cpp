@@ -116,6 +116,9 @@ TEST(KindsTable, HasMeanAndDeviationOverSeeds) {
   const std::string two = kinds_table(std::vector<KindRuns>{{"vae", {run(0.4), run(0.6)}}});
   EXPECT_THAT(two, HasSubstr("      0.500"));
   EXPECT_THAT(two, HasSubstr("      0.141")) << "the sample's, by n - 1";
+  EXPECT_THAT(kinds_table(std::vector<KindRuns>{{"vae", {run(0.4), run(Figures::kNone)}}}),
+              HasSubstr("      0.400"))
+      << "of the runs that have one";
   EXPECT_THAT(headline_text(run(0.5)),
               HasSubstr("event F1 0.500, NAB -, 2 of 9 series beyond 10 alpha"));
 }
