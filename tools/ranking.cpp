@@ -35,7 +35,8 @@ std::vector<double> finite(std::span<const double> scores) {
 
 double average_precision(std::span<const std::uint8_t> labels, std::span<const double> scores,
                          std::span<const std::size_t> order) {
-  const auto positives = static_cast<double>(labels.size() - std::ranges::count(labels, 0));
+  const auto positives =
+      static_cast<double>(std::ranges::count_if(labels, [](auto label) { return label != 0; }));
   double hits = 0;
   double counted = 0;  // hits at the threshold before
   double area = 0;
