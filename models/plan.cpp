@@ -144,13 +144,12 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
   if (name == "vae") return variational(autoencoder(name, options, set), options);
   if (name == "conv_vae") return variational(convolutional(name, options, set), options);
   if (name == "cvae") return conditional(name, options, set);
-  if (name == "aae_supervised" || name == "aae_semi") return labelled(name, options, set);
+  if (needs_labels(name)) return labelled(name, options, set);
   if (name == "aae_cluster") return clustering(name, options, set);
-  return fail(ErrorKind::kInvalid,
-              "kind: found '" + name +
-                  "'; expected auto, linear, predictor, memory, latent, pca, dense_ae, conv_ae, "
-                  "channel_ae, vae, conv_vae, cvae, aae, aae_supervised, aae_semi, aae_cluster, "
-                  "var4, vard, ar16, bank16, bank32 or bank32c, or several joined by '+'");
+  std::string expected;
+  for (const std::string& known : kind_names()) expected += known + ", ";
+  return fail(ErrorKind::kInvalid, "kind: found '" + name + "'; expected one of " + expected +
+                                       "or several joined by '+'");
 }
 
 std::vector<std::string> split_names(std::string_view kind, std::size_t size) {
@@ -195,6 +194,15 @@ TrainingSet anything(const Options& options) {
 }
 
 }  // namespace
+
+std::vector<std::string> kind_names() {
+  return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
+          "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
+          "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
+          "ar16",     "bank16",      "bank32",         "bank32c"};
+}
+
+bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }
 
 Result<std::vector<MemberSpec>> plan_members(const Options& options, const TrainingSet& set) {
   // Up to 32 channels a memory takes the same room whatever their number.

@@ -1,11 +1,18 @@
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/member_options.hpp"
 #include "models/torch_models.hpp"
 
 namespace anomalyd::models {
+
+/// Every name that `options.kind` may be, or be joined of by '+', `auto` first.
+[[nodiscard]] std::vector<std::string> kind_names();
+/// Whether a kind learns nothing without labelled rows.
+[[nodiscard]] bool needs_labels(std::string_view kind);
 
 /// The members that `options.kind` names, ready to be trained on `set`, of which only the rows do
 /// not matter. Errors: kInvalid (an unknown name, the same member twice, labels or conditions that

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "tools/csv_file.hpp"
 #include "tools/time_text.hpp"
 
 namespace anomalyd::tools {
@@ -64,6 +66,41 @@ Result<Truth> read_truth(const std::filesystem::path& path) {
     return truth;
   } catch (const std::exception& error) {
     return fail(ErrorKind::kInvalid, fmt::format("{}: {}", path.string(), error.what()));
+  }
+}
+
+Result<std::vector<Fault>> read_intervals(const std::filesystem::path& path,
+                                          std::span<const std::string> series) {
+  auto csv = CsvFile::open(path);
+  if (!csv) return Failure{csv.error()};
+  constexpr std::string_view kNames[] = {"series", "start", "end"};
+  std::size_t columns[std::size(kNames)] = {};
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    const auto column = csv->find_column({&kNames[i], 1});
+    if (!column) {
+      return csv->fail_here(fmt::format("no column '{}'; expected series,start,end", kNames[i]));
+    }
+    columns[i] = *column;
+  }
+  std::vector<Fault> faults;
+  while (true) {
+    const auto more = csv->next();
+    if (!more) return Failure{more.error()};
+    if (!*more) return faults;
+    const auto field = [&](std::size_t i) { return csv->fields()[columns[i]]; };
+    if (std::ranges::find(series, field(0)) == series.end()) {
+      return csv->fail_here(fmt::format("no series '{}'; expected one like '{}'", field(0),
+                                        series.empty() ? "" : series.front()));
+    }
+    const auto start = parse_time(field(1));
+    if (!start) return csv->fail_here("start: " + start.error().message);
+    const auto end = parse_time(field(2));
+    if (!end) return csv->fail_here("end: " + end.error().message);
+    if (*end < *start) {
+      return csv->fail_here(
+          fmt::format("end is {}; expected {} or later, as start", field(2), field(1)));
+    }
+    faults.push_back({"labelled", std::string{field(0)}, {}, *start, *end});
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,11 @@ struct Truth {
 
 /// Reads what `write_truth` wrote. Errors: kInvalid, naming the file.
 [[nodiscard]] Result<Truth> read_truth(const std::filesystem::path& path);
+
+/// Reads a CSV file of intervals, one fault per line: `series`, `start` and `end`, the times of the
+/// first and the last faulty row. Errors: kInvalid with file and line, also for a series that is
+/// not among `series`.
+[[nodiscard]] Result<std::vector<Fault>> read_intervals(const std::filesystem::path& path,
+                                                        std::span<const std::string> series);
 
 }  // namespace anomalyd::tools
