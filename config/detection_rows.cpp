@@ -195,6 +195,8 @@ void add_threshold(Schema& schema) {
   schema.option("threshold.deviations", FIELD(pipeline.detector.threshold.deviations))
       .range(0, 1000)
       .help("For mad: median deviations of the logarithm of the score.");
+  schema.option("threshold.per_regime", FIELD(pipeline.detector.per_regime))
+      .help("For aae_cluster: whether each operating regime has a tail of its own.");
   schema.option("threshold.memory_rows", FIELD(pipeline.detector.threshold.tail.memory_rows))
       .unit("rows")
       .range(100, 1e7)

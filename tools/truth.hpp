@@ -7,6 +7,7 @@
 
 #include "daemon/core/result.hpp"
 #include "daemon/core/time.hpp"
+#include "daemon/pipeline/labels.hpp"
 
 namespace anomalyd::tools {
 
@@ -39,5 +40,9 @@ struct Truth {
 /// not among `series`.
 [[nodiscard]] Result<std::vector<Fault>> read_intervals(const std::filesystem::path& path,
                                                         std::span<const std::string> series);
+
+/// Reads a CSV file of what people say of rows: `series` (empty: all), `start`, `end` and `label`,
+/// which is "normal", "benign: NAME" or "fault: NAME". Errors: kInvalid with file and line.
+[[nodiscard]] Result<std::vector<pipeline::Label>> read_labels(const std::filesystem::path& path);
 
 }  // namespace anomalyd::tools

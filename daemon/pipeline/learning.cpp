@@ -306,7 +306,8 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
             group->pooled_memory.fits(info.channels.size(), info.code_widths) &&
             group->pooled.channels() == info.channels.size() &&
             group->pooled.members() == info.members.size() &&
-            group->pooled.num_regimes() == info.num_regimes();
+            (group->pooled.num_regimes() == 0 ||
+             group->pooled.num_regimes() == info.num_regimes());
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
