@@ -74,10 +74,30 @@ std::vector<Case> cases() {
 
 // Every kind on 4 channels, with its own defaults, and the default on many channels.
 std::vector<Case> kinds() {
+  constexpr double kInputs = 32 * 4;
+  const double dense_decoder = dense_flops({16, 64, 128, 4});
+  const double filters = 16 * dense_flops({5 * 4, 32}) + 8 * dense_flops({5 * 32, 64});
+  const double unfilters = dense_flops({16, 512}) + 16 * dense_flops({5 * 64, 32}) +
+                           dense_flops({5 * 32, 4});
+  const std::pair<const char*, double> named[] = {
+      {"predictor", 0},
+      {"pca", 0},
+      {"dense_ae", dense_flops({kInputs, 128, 64, 16}) + dense_decoder},
+      {"conv_ae", filters + dense_flops({512, 16}) + unfilters},
+      {"channel_ae", 4 * dense_flops({33, 32, 8, 32, 32})},
+      {"vae", dense_flops({kInputs, 128, 64, 32}) + dense_decoder},
+      {"conv_vae", filters + dense_flops({512, 32}) + unfilters},
+      {"cvae", dense_flops({kInputs + 11, 128, 64, 32}) + dense_flops({27, 64, 128, 4})},
+      {"aae", dense_flops({kInputs, 128, 64, 16}) + dense_decoder},
+      {"aae_cluster", 2 * dense_flops({kInputs, 128, 64, 17}) + dense_decoder},
+      {"memory", 0},
+      {"latent", 0},
+      {"linear", 0},
+      {"auto", 0}};
   std::vector<Case> cases;
-  for (const char* kind : {"predictor", "pca", "dense_ae", "channel_ae", "vae", "memory", "latent",
-                           "linear", "auto"}) {
-    cases.push_back({kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, 0, false});
+  for (const auto& [kind, flops] : named) {
+    cases.push_back(
+        {kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, flops, false});
   }
   cases.push_back({"auto_38", "auto, 38 channels", {.kind = "auto"}, 38, 1024, 0, false});
   return cases;
