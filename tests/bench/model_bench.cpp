@@ -1,7 +1,7 @@
 // How fast models score, as a share of how fast this host multiplies matrices, and how fast they
 // learn: one line for every kind.
 //
-//   model_bench [--threads N] [--device D] [--only CASE] [--json FILE]
+//   model_bench [--threads N] [--device D] [--only CASE] [--rows N] [--json FILE]
 //
 // Every figure is the best of several rounds, and each round measures the matrix product beside
 // it, so that ratios hold on a noisy host.
@@ -33,6 +33,7 @@ struct Setup {
   std::string device = "cpu";
   std::string only;
   std::string json;
+  std::size_t rows = 2000;  // to learn from
 };
 
 struct Case {
@@ -116,8 +117,6 @@ std::vector<float> noise(std::size_t count) {
   std::exit(1);
 }
 
-constexpr std::size_t kTrainingRows = 2000;
-
 struct Trained {
   std::unique_ptr<Scorer> scorer;
   double windows_per_s = 0;    // of the history, whatever number of passes that took
@@ -130,7 +129,7 @@ Trained train(const Case& c, const Setup& setup) {
   options.threads = setup.threads;
   auto factory = TorchModelFactory::create(options);
   if (!factory) give_up(factory.error());
-  TrainingSet set{std::vector<Channel>(c.channels), {{"s", noise(kTrainingRows * c.channels)}}};
+  TrainingSet set{std::vector<Channel>(c.channels), {{"s", noise(setup.rows * c.channels)}}};
   TrainingReport report;
   auto scorer = (*factory)->train(set, {}, {}, report);
   if (!scorer) give_up(scorer.error());
@@ -142,8 +141,8 @@ Trained train(const Case& c, const Setup& setup) {
 // Windows of many series: each brings its history and a few new rows, as in production.
 constexpr std::size_t kNewRows = 8;
 
-std::vector<Memory> make_memories(const Case& c, Scorer& scorer) {
-  const auto memory = scorer.memorize(noise(kTrainingRows * c.channels), 0, kTrainingRows + 1000);
+std::vector<Memory> make_memories(const Case& c, const Setup& setup, Scorer& scorer) {
+  const auto memory = scorer.memorize(noise(setup.rows * c.channels), 0, setup.rows + 1000);
   if (!memory) give_up(memory.error());
   return std::vector<Memory>(c.batch / kNewRows, *memory);
 }
@@ -185,7 +184,7 @@ using Figures = std::vector<std::pair<std::string, double>>;
 void measure(const Case& c, const Setup& setup, Figures& figures) {
   const Trained model = train(c, setup);
   const auto& scorer = model.scorer;
-  std::vector<Memory> memories = make_memories(c, *scorer);
+  std::vector<Memory> memories = make_memories(c, setup, *scorer);
   const Batch batch = make_batch(c, scorer->info().context, memories);
   double product = 0;
   double rate = 0;
@@ -227,6 +226,7 @@ Setup parse(int argc, char** argv) {
     if (option == "--threads") setup.threads = std::strtoul(argv[i + 1], nullptr, 10);
     if (option == "--device") setup.device = argv[i + 1];
     if (option == "--only") setup.only = argv[i + 1];
+    if (option == "--rows") setup.rows = std::strtoul(argv[i + 1], nullptr, 10);
     if (option == "--json") setup.json = argv[i + 1];
   }
   return setup;
