@@ -10,6 +10,7 @@
 
 #include "models/torch_models.hpp"
 #include "tools/commands.hpp"
+#include "tools/contamination.hpp"
 #include "tools/detection_arguments.hpp"
 #include "tools/evaluation.hpp"
 #include "tools/figures.hpp"
@@ -30,6 +31,7 @@ struct Arguments {
   std::string budget = "1 per series per 1000 rows";  // series of unknown time scale: count rows
   std::size_t jobs = 1;
   std::size_t block_rows = 4096;
+  double contaminate = 0;
 };
 
 /// Evaluates the series of a folder on several threads, each with a model factory of its own.
@@ -102,8 +104,10 @@ void Evaluation::work() {
 }
 
 Result<SeriesFigures> Evaluation::evaluate(const Dataset::Entry& entry, ModelFactory& factory) {
-  const auto series = dataset_.read(entry);
+  auto series = dataset_.read(entry);
   if (!series) return Failure{series.error()};
+  contaminate(*series, entry.id(), entry.train_end,
+              {.share = arguments_.contaminate, .seed = options_.model.seed});
   std::size_t told = 0;
   const auto scored =
       score_series(*series, entry.id(), entry.train_end,
@@ -192,6 +196,11 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command->add_option("--block", arguments->block_rows, "Rows scored at once; changes no score")
       ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      ->add_option("--contaminate", arguments->contaminate,
+                   "Spoil this share of the rows learned from with bursts, by --seed")
+      ->check(CLI::Range(0.0, 0.5))
       ->capture_default_str();
   arguments->detection.add_to(*command);
   command->callback([&chosen, arguments] { chosen = [arguments] { return run(*arguments); }; });
