@@ -14,47 +14,53 @@ std::size_t rows_to_fit(std::size_t rows, double calibration_share) {
   return std::min(rows, std::max<std::size_t>(16, fit));
 }
 
-/// The scaled rows of a history, NaN where missing, with rows inserted where some were missing.
+/// The scaled rows of a history, with rows inserted where some were missing.
 struct ScaledRows {
-  std::vector<float> rows;           // [n x channels]
-  std::vector<std::uint8_t> filler;  // 1 for an inserted row
+  std::vector<float> held;           // [n x channels]; the last value, or 0, where missing
+  std::vector<bool> missing;         // [n x channels]
+  std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
+
+  /// The first values, NaN where missing.
+  [[nodiscard]] std::vector<float> observed(std::size_t count) const {
+    std::vector<float> values{held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count)};
+    for (std::size_t i = 0; i < count; ++i) {
+      if (missing[i]) values[i] = NAN;
+    }
+    return values;
+  }
 };
 
 ScaledRows scale_rows(const History& history, Scaler& scaler) {
   ScaledRows scaled;
-  std::vector<float> row(history.width);
+  const std::size_t width = history.width;
+  const auto append = [&](float value) {
+    const std::size_t i = scaled.held.size();
+    const bool missing = std::isnan(value);
+    scaled.missing.push_back(missing);
+    scaled.held.push_back(!missing ? value : i >= width ? scaled.held[i - width] : 0.0F);
+  };
+  std::vector<float> row(width);
   for (std::size_t i = 0; i < history.size(); ++i) {
     const std::uint32_t gap = history.gaps[i];
     if (gap == History::kRestart) {
       scaler.restart();
     } else {
-      scaled.rows.insert(scaled.rows.end(), gap * history.width, NAN);
+      for (std::size_t cell = 0; cell < gap * width; ++cell) append(NAN);
       scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
     }
-    scaler.apply(std::span{history.rows}.subspan(i * history.width, history.width),
-                 history.times[i], row);
-    scaled.rows.insert(scaled.rows.end(), row.begin(), row.end());
+    scaler.apply(std::span{history.rows}.subspan(i * width, width), history.times[i], row);
+    for (const float value : row) append(value);
     scaled.filler.push_back(0);
   }
   return scaled;
-}
-
-/// The rows with missing cells holding the last value of their channel, 0 before the first.
-std::vector<float> held_rows(const ScaledRows& scaled, std::size_t channels) {
-  std::vector<float> rows = scaled.rows;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (std::isnan(rows[i])) rows[i] = i >= channels ? rows[i - channels] : 0.0F;
-  }
-  return rows;
 }
 
 /// What the model remembers of a series before its rows from `first` on are scored.
 Result<Memory> memory_before(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
                              std::uint32_t slot) {
   const std::size_t channels = scorer.info().channels.size();
-  const std::vector<float> held = held_rows(scaled, channels);
   auto memory =
-      scorer.memorize(std::span{held}.first(first * channels), slot, scaled.filler.size());
+      scorer.memorize(std::span{scaled.held}.first(first * channels), slot, scaled.filler.size());
   if (!memory) return fail(std::move(memory.error()), "memorizing the rows of a series");
   return memory;
 }
@@ -67,7 +73,6 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
                                         const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  const std::vector<float> held = held_rows(scaled, channels);
   std::vector<float> all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
@@ -75,8 +80,8 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
     Batch batch{channels, context, {}, {}};
     for (std::size_t i = 0; i < context - 1 + end - begin; ++i) {
       const std::size_t source = begin + i >= context - 1 ? begin + i + 1 - context : 0;
-      batch.rows.insert(batch.rows.end(), &held[source * channels],
-                        &held[source * channels] + channels);
+      const float* row = scaled.held.data() + source * channels;
+      batch.rows.insert(batch.rows.end(), row, row + channels);
     }
     for (std::size_t i = begin; i < end; ++i) {
       batch.windows.push_back({static_cast<std::uint32_t>(context - 1 + i - begin), slot, &memory});
@@ -86,7 +91,7 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
     const std::size_t stride = residuals->members * channels;
     for (std::size_t i = begin; i < end; ++i) {
       for (std::size_t j = 0; j < stride; ++j) {
-        if (std::isnan(scaled.rows[i * channels + j % channels])) {
+        if (scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
         }
       }
@@ -307,10 +312,7 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
     const std::size_t fit =
         rows_to_fit(scaled.back().filler.size(), options.training.calibration_share);
     fitted.push_back(fit);
-    const auto& rows = scaled.back().rows;
-    set.series.push_back(
-        {history.series,
-         {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(fit * channels.size())}});
+    set.series.push_back({history.series, scaled.back().observed(fit * channels.size())});
   }
 
   Learned learned;
