@@ -8,8 +8,10 @@ namespace anomalyd::config {
 namespace {
 
 using namespace std::chrono_literals;
+using models::Corruption;
 using models::Effort;
 using models::ModelScope;
+using models::VaeScore;
 using pipeline::AlertBudget;
 using pipeline::Threshold;
 
@@ -67,7 +69,9 @@ void add_data_faults(Schema& schema) {
 void add_model(Schema& schema) {
   schema.section("model", "What learns how a series behaves, and where it runs.");
   schema.option("model.kind", FIELD(model.kind))
-      .form("auto, linear, memory, latent, pca, dense_ae, channel_ae, vae, or several joined by +")
+      .form(
+          "auto, linear, memory, latent, pca, dense_ae, conv_ae, channel_ae, vae, conv_vae, cvae, "
+          "aae, aae_cluster, aae_supervised, aae_semi, or several joined by +")
       .help(
           "Kind of model. auto goes by the number of series: linear with memory, with latent, "
           "alone.");
@@ -101,6 +105,25 @@ void add_model(Schema& schema) {
   schema.option("model.latent", FIELD(model.latent))
       .range(1, 1024)
       .help("For autoencoders: width of the code.");
+  schema
+      .choice("model.vae_score", FIELD(model.vae_score),
+              {{"mean", VaeScore::kMean},
+               {"probability", VaeScore::kProbability},
+               {"elbo", VaeScore::kElbo}})
+      .help("For vae, conv_vae and cvae: what a window is scored by.");
+  schema.option("model.conditions", FIELD(model.conditions))
+      .form("a list of hour, weekday, holiday, entity, or channels")
+      .help("For cvae: what normal depends on. entity is the series, up to 512 of them.");
+  schema.option("model.holidays", FIELD(model.holidays))
+      .form("a list of dates such as 2026-12-25")
+      .help("For the condition holiday.");
+  schema.option("model.utc_offset", FIELD(model.utc_offset))
+      .range(-24h, 24h)
+      .help("Of the calendar that hour, weekday and holiday follow.");
+  schema.option("model.regimes", FIELD(model.regimes))
+      .unit("regimes")
+      .range(1, 64)
+      .help("For aae_cluster: operating regimes to tell apart, at most.");
   schema.option("model.seed", FIELD(model.seed))
       .help("The same seed and rows give the same weights on a CPU.");
 }
@@ -143,6 +166,17 @@ void add_training(Schema& schema) {
       .unit("windows")
       .range(64, 1'000'000)
       .help("For autoencoders: windows to learn from, at most.");
+  schema
+      .choice("training.corruption", FIELD(model.corruption),
+              {{"none", Corruption::kNone},
+               {"gaussian", Corruption::kGaussian},
+               {"masking", Corruption::kMasking},
+               {"blocks", Corruption::kBlocks},
+               {"features", Corruption::kFeatures}})
+      .help("For autoencoders: what is done to windows that the network learns to restore.");
+  schema.option("training.corruption_amount", FIELD(model.corruption_amount))
+      .range(0, 1)
+      .help("Deviation of the noise, or share of cells, channels' windows or channels hidden.");
   schema.option("training.learning_rate", FIELD(model.learning_rate))
       .range(1e-6, 0.1)
       .help("For autoencoders: step size of Adam.");
@@ -166,6 +200,8 @@ void add_threshold(Schema& schema) {
   schema.option("threshold.deviations", FIELD(pipeline.detector.threshold.deviations))
       .range(0, 1000)
       .help("For mad: median deviations of the logarithm of the score.");
+  schema.option("threshold.per_regime", FIELD(pipeline.detector.per_regime))
+      .help("For aae_cluster: whether each operating regime has a tail of its own.");
   schema.option("threshold.memory_rows", FIELD(pipeline.detector.threshold.tail.memory_rows))
       .unit("rows")
       .range(100, 1e7)

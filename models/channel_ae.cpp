@@ -39,9 +39,6 @@ class ChannelAe final : public Member {
     return inputs - windows;
   }
 
- protected:
-  std::vector<Layer> newest_layers() const override { return {}; }
-
  private:
   at::Tensor output(const at::Tensor& inputs, const SlotChoice& choice) const {
     const auto weights = ChannelNetworks::chosen(this->weights(), choice);

@@ -111,6 +111,8 @@ std::string manifest_of(const Checkpoint& checkpoint) {
                       {"context", checkpoint.context},
                       {"channels", std::move(channels)},
                       {"slots", checkpoint.slots},
+                      {"entities", checkpoint.entities},
+                      {"classes", checkpoint.classes},
                       {"members", members_json(checkpoint)},
                       {"provenance", std::move(provenance)},
                       {"calibration_bytes", checkpoint.extras.calibration.size()},
@@ -138,6 +140,8 @@ class ManifestReader {
     result.choice = manifest.value("choice", std::string{});
     result.context = count(manifest.at("context"));
     result.slots = manifest.at("slots").get<std::vector<std::string>>();
+    result.entities = manifest.value("entities", std::vector<std::string>{});
+    result.classes = manifest.value("classes", std::vector<std::string>{});
     result.libtorch = manifest.at("libtorch").get<std::string>();
     result.extras.provenance_json = manifest.at("provenance").dump();
     for (const json& channel : manifest.at("channels")) {

@@ -32,6 +32,8 @@ struct Checkpoint {
   std::size_t context = 0;
   std::vector<Channel> channels;
   std::vector<std::string> slots;
+  std::vector<std::string> entities;
+  std::vector<std::string> classes;
   std::vector<StoredMember> members;
   std::string libtorch;  ///< Version that wrote it, for people.
   CheckpointExtras extras;

@@ -43,6 +43,7 @@ class Adam {
     const double correction1 = 1 - std::pow(kBeta1, steps_);
     const double correction2 = 1 - std::pow(kBeta2, steps_);
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (!parameters_[i].grad().defined()) continue;  // the loss does not depend on it
       const at::Tensor gradient = parameters_[i].grad() * scale;
       first_[i].mul_(kBeta1).add_(gradient, 1 - kBeta1);
       second_[i].mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
@@ -57,6 +58,7 @@ class Adam {
   at::Tensor clip_scale() const {
     at::Tensor square = parameters_[0].grad().square().sum({1, 2});
     for (std::size_t i = 1; i < parameters_.size(); ++i) {
+      if (!parameters_[i].grad().defined()) continue;
       square = square + parameters_[i].grad().square().sum({1, 2});
     }
     return (kClip / (square.sqrt() + 1e-6)).clamp_max(1).view({-1, 1, 1});
@@ -124,11 +126,13 @@ class BestWeights {
 // Draws batches: each slot shuffles its own windows, and begins again when they are used up.
 class Batches {
  public:
-  Batches(const TrainingRows& rows, SlotRange slots, std::int64_t window, const FitOptions& options)
-      : rows_{rows}, lags_{window_lags(window)} {
+  Batches(const TrainingRows& rows, SlotRange slots, std::int64_t window, const FitOptions& options,
+          at::Tensor conditions)
+      : rows_{rows}, lags_{window_lags(window)}, conditions_{std::move(conditions)} {
     for (std::int64_t slot = slots.begin; slot < slots.end; ++slot) {
       const EndSplit split = split_in_time(rows, slot, window);
       fit_.push_back(thin_out(split.fit, options.max_windows));
+      labelled_.push_back(labelled(split.fit));
       validation_.push_back(split.validation);
       longest_ = std::max(longest_, fit_.back().size(0));
       generators_.push_back(at::detail::createCPUGenerator(options.seed));
@@ -151,8 +155,15 @@ class Batches {
   TrainingBatch at_step(std::int64_t step) const {
     std::vector<at::Tensor> ends;
     const at::Tensor places = at::arange(step * size_, (step + 1) * size_, at::kLong);
-    for (const at::Tensor& slot : fit_) {
-      ends.push_back(slot.index_select(0, places.remainder(slot.size(0))));
+    for (std::size_t i = 0; i < fit_.size(); ++i) {
+      at::Tensor chosen = fit_[i].index_select(0, places.remainder(fit_[i].size(0)));
+      if (const std::int64_t known = labelled_[i].size(0); known > 0) {
+        const std::int64_t count = (size_ + 3) / 4;
+        const at::Tensor turn = at::arange(step * count, (step + 1) * count, at::kLong);
+        chosen = at::cat({chosen.narrow(0, count, size_ - count),
+                          labelled_[i].index_select(0, turn.remainder(known))});
+      }
+      ends.push_back(chosen);
     }
     return windows_at(ends);
   }
@@ -169,17 +180,30 @@ class Batches {
   }
 
  private:
+  at::Tensor labelled(const at::Tensor& ends) const {
+    if (!rows_.labels.defined()) return at::empty({0}, at::kLong);
+    return ends.masked_select(rows_.labels.cpu().index_select(0, ends) >= 0);
+  }
   TrainingBatch windows_at(const std::vector<at::Tensor>& ends) const {
     const at::Tensor index = at::stack(ends).to(rows_.values.device());
     TrainingBatch batch;
-    batch.windows = gather(rows_.values, index, lags_);
+    batch.windows = batch.inputs = gather(rows_.values, index, lags_);
     if (rows_.observed.defined()) batch.observed = gather(rows_.observed, index, lags_);
+    const auto at_ends = [&](const at::Tensor& rows) {
+      std::vector<std::int64_t> sizes = index.sizes().vec();
+      sizes.insert(sizes.end(), rows.sizes().begin() + 1, rows.sizes().end());
+      return rows.index_select(0, index.flatten()).view(sizes);
+    };
+    if (conditions_.defined()) batch.conditions = at_ends(conditions_);
+    if (rows_.labels.defined()) batch.labels = at_ends(rows_.labels);
     return batch;
   }
 
   const TrainingRows& rows_;
   std::vector<std::int64_t> lags_;
+  at::Tensor conditions_;        // [rows, width], or undefined
   std::vector<at::Tensor> fit_;  // window ends, per slot
+  std::vector<at::Tensor> labelled_;
   std::vector<at::Tensor> validation_;
   std::vector<at::Generator> generators_;
   std::int64_t longest_ = 0;
@@ -194,7 +218,7 @@ at::Tensor validation_loss(const WindowLoss& loss, const std::vector<at::Tensor>
 
 Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tensor>& start,
                               const TrainingRows& rows, SlotRange slots, std::int64_t window,
-                              const FitRun& run) {
+                              const FitRun& run, const at::Tensor& conditions) {
   const at::AutoGradMode with_grad{true};
   std::vector<at::Tensor> parameters;
   for (const at::Tensor& all : start) {
@@ -203,7 +227,7 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
         all.narrow(0, slots.begin * networks, (slots.end - slots.begin) * networks).clone());
     parameters.back().set_requires_grad(true);
   }
-  Batches batches{rows, slots, window, run.options};
+  Batches batches{rows, slots, window, run.options, conditions};
   Adam adam{parameters, run.options.learning_rate};
   const std::int64_t steps = batches.steps_per_epoch();
   const bool by_steps = run.options.steps > 0;
@@ -222,6 +246,8 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
       TrainingBatch batch = batches.at_step(step);
       batch.epoch = epoch + static_cast<double>(step) / static_cast<double>(steps);
       batch.noise = &noise;
+      batch.inputs = corrupted(batch.windows, rows.channels(), run.options.corruption,
+                               run.options.amount, noise);
       const double done = static_cast<double>(epoch * steps + step) / all_steps;
       const double trimmed = done < kTrimAfter ? 0 : run.options.trimmed;
       trimmed_mean(loss(parameters, batch), trimmed).sum().backward();
@@ -237,20 +263,21 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
 }  // namespace
 
 Result<Fitted> minimise(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
-                        const TrainingRows& rows, std::int64_t window, const FitRun& run) {
+                        const TrainingRows& rows, std::int64_t window, const FitRun& run,
+                        const at::Tensor& conditions) {
   // The pooled slot has many more windows than the others: it takes its steps by itself.
   const std::int64_t own = rows.num_slots() - 1;
   FitRun part = run;
   part.progress = [&](double share, double newest_loss) {
     run.progress(own > 0 ? share / 2 : share, newest_loss);
   };
-  auto pooled = minimise_slots(loss, parameters, rows, {0, 1}, window, part);
+  auto pooled = minimise_slots(loss, parameters, rows, {0, 1}, window, part, conditions);
   if (!pooled || own == 0) return pooled;
 
   part.progress = [&](double share, double newest_loss) {
     run.progress((1 + share) / 2, newest_loss);
   };
-  auto each = minimise_slots(loss, parameters, rows, {1, 1 + own}, window, part);
+  auto each = minimise_slots(loss, parameters, rows, {1, 1 + own}, window, part, conditions);
   if (!each) return each;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     pooled->weights[i] = at::cat({pooled->weights[i], each->weights[i]});
@@ -263,22 +290,6 @@ at::Tensor masked_square_error(const at::Tensor& output, const TrainingBatch& ba
   const at::Tensor square = (batch.windows - output).square();
   if (!batch.observed.defined()) return square.mean(2);
   return (square * batch.observed).sum(2) / batch.observed.sum(2).clamp_min(1);
-}
-
-std::vector<at::Tensor> starting_weights(const std::vector<std::int64_t>& widths,
-                                         const TrainingRows& rows, std::uint64_t seed) {
-  at::Generator generator = at::detail::createCPUGenerator(seed);
-  std::vector<at::Tensor> weights;
-  for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
-    const double bound = 1 / std::sqrt(static_cast<double>(widths[i]));
-    for (const std::int64_t inputs : {widths[i], std::int64_t{1}}) {
-      at::Tensor one =
-          at::rand({1, inputs, widths[i + 1]}, generator, at::TensorOptions{at::kFloat});
-      one = (one * 2 - 1) * bound;
-      weights.push_back(one.expand({rows.num_slots(), -1, -1}).to(rows.values.device()).clone());
-    }
-  }
-  return weights;
 }
 
 }  // namespace anomalyd::models

@@ -27,11 +27,27 @@ class SlotChoice {
   at::Tensor slots_;
 };
 
+/// A layer's inputs seen as a sequence: each output position is made of the `kKernel` input
+/// positions around it, zeros beyond the ends.
+struct Convolution {
+  static constexpr std::int64_t kKernel = 5;
+  std::int64_t positions = 0;  ///< Of the input, oldest first; 0 for a fully connected layer.
+  std::int64_t stride = 1;     ///< Positions from one output to the next.
+  std::int64_t repeat = 1;     ///< Each input position so many times, before.
+  bool newest_only = false;    ///< Just the last output position.
+
+  [[nodiscard]] bool is_used() const noexcept { return positions > 0; }
+  [[nodiscard]] std::int64_t outputs() const noexcept {
+    return newest_only ? 1 : positions * repeat / stride;
+  }
+};
+
 /// y = x W + b, then max(y, 0) if `relu`. Every network here is a list of these.
 struct Layer {
-  at::Tensor weight;  ///< [slots, in, out]
+  at::Tensor weight;  ///< [slots, in, out]; in = kKernel x channels in a convolution.
   at::Tensor bias;    ///< [slots, 1, out]
   bool relu = false;
+  Convolution convolution{};
 };
 
 /// The output of the last layer: [n, out], or [g, n, out].

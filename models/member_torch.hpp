@@ -12,6 +12,7 @@
 #include "models/layers_torch.hpp"
 #include "models/member_options.hpp"
 #include "models/tensor_torch.hpp"
+#include "models/torch_models.hpp"
 #include "models/training_rows_torch.hpp"
 
 namespace anomalyd::models {
@@ -40,6 +41,8 @@ struct FitOptions {
   /// rises over the first tenth of them and falls to nothing by the last (Smith and Topin 2018).
   std::int64_t steps = 0;
   double trimmed = 0;  ///< Share of the worst windows of a batch that do not teach, after a fifth.
+  Corruption corruption = Corruption::kNone;
+  double amount = 0;  ///< Of the corruption.
 };
 
 /// One fit under way: how, whom to tell, when to give up.
@@ -57,12 +60,15 @@ struct Fitted {
 
 /// One way of expecting the newest row of a window, with weights for every slot.
 ///
-/// A kind of member is one file: it names its options and weights, fits them, and turns them into
-/// layers; scoring is the same for all. A kind that is not a chain of layers overrides the two
-/// residual functions instead; one that compares windows with remembered ones is a MemoryMember.
-/// See registry_torch.hpp for the list.
+/// A kind of member is one file: it names its options and weights, fits them, and turns inputs into
+/// residuals. Those that are a few products derive from LinearMember, those with a code of the
+/// whole window from Autoencoder, those that compare windows with remembered ones from
+/// MemoryMember. See registry_torch.hpp for the list.
 ///
-/// Threads  after adopt(), residuals are computed on several threads at once.
+/// Shapes   `inputs` is [..., lags x channels + width of conditions]; see SlotChoice for the
+/// leading
+///          dimensions.
+/// Threads  after adopt(), the const functions run on several threads at once.
 class Member {
  public:
   virtual ~Member() = default;
@@ -71,33 +77,69 @@ class Member {
   [[nodiscard]] virtual MemberOptions options() const = 0;
   /// The rows it reads, as distances from the newest row; oldest first.
   [[nodiscard]] virtual std::vector<std::int64_t> lags() const = 0;
+  /// What it has to know of a window beside its rows; nullptr if nothing.
+  [[nodiscard]] virtual const Conditions* conditions() const { return nullptr; }
   [[nodiscard]] virtual std::vector<WeightShape> shapes(const ModelShape& shape) const = 0;
   /// Fits all slots. Errors: kCancelled.
   [[nodiscard]] virtual Result<Fitted> fit(const TrainingRows& rows, const FitRun& run) = 0;
 
   /// Takes weights of the shapes above and makes the member ready to score on their device.
-  void adopt(std::vector<at::Tensor> weights);
+  void adopt(std::vector<at::Tensor> weights, const ModelShape& shape);
   [[nodiscard]] const std::vector<at::Tensor>& weights() const noexcept { return weights_; }
   [[nodiscard]] std::size_t num_parameters() const;
 
-  /// Observed minus expected newest row. `inputs` is [..., lags x channels], `newest` and the
-  /// result are [..., channels]; see SlotChoice for the leading dimensions.
+  /// Whether it is a MemoryMember, which the scorer asks for distances instead of the following.
+  [[nodiscard]] virtual bool recalls() const { return false; }
+  /// Observed minus expected newest row: [..., channels], as `newest` is.
   [[nodiscard]] virtual at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
-                                             const SlotChoice& choice) const;
-  /// Observed minus expected for the whole window, of the shape of `inputs`. Only if
-  /// `reconstructs()`.
+                                             const SlotChoice& choice) const = 0;
+
+  /// Whether it has an expectation of every row of the window.
+  [[nodiscard]] virtual bool reconstructs() const { return false; }
+  /// Observed minus expected for the whole window, [..., lags x channels]. If `reconstructs()`.
   [[nodiscard]] virtual at::Tensor window_residuals(const at::Tensor& inputs,
                                                     const SlotChoice& choice) const;
-  [[nodiscard]] virtual bool reconstructs() const { return !window_.empty(); }
+
+  /// Numbers in the code of a window; 0 if it has none.
+  [[nodiscard]] virtual std::int64_t latent_width() const { return 0; }
+  /// Codes of windows, [..., latent_width + width of conditions], and windows of codes, [..., lags
+  /// x channels]. If `latent_width()` is not 0.
+  [[nodiscard]] virtual at::Tensor encode(const at::Tensor& inputs, const SlotChoice& choice) const;
+  [[nodiscard]] virtual at::Tensor decode(const at::Tensor& codes, const SlotChoice& choice) const;
+
+  /// Kinds of windows that it tells apart; none for most.
+  [[nodiscard]] virtual std::int64_t num_classes() const { return 0; }
+  /// Which of them each window is: [...] int64.
+  [[nodiscard]] virtual at::Tensor classify(const at::Tensor& inputs,
+                                            const SlotChoice& choice) const;
+
+ protected:
+  /// Derives from the weights what scoring needs.
+  virtual void prepare() {}
+  [[nodiscard]] const ModelShape& shape() const noexcept { return shape_; }
+
+ private:
+  std::vector<at::Tensor> weights_;
+  ModelShape shape_{};
+};
+
+/// A member whose expectation is the output of layers that take nothing but the inputs.
+class LinearMember : public Member {
+ public:
+  [[nodiscard]] at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
+                                     const SlotChoice& choice) const override;
+  [[nodiscard]] bool reconstructs() const override { return !window_.empty(); }
+  [[nodiscard]] at::Tensor window_residuals(const at::Tensor& inputs,
+                                            const SlotChoice& choice) const override;
 
  protected:
   /// Layers from the inputs to the newest row.
   [[nodiscard]] virtual std::vector<Layer> newest_layers() const = 0;
   /// Layers from the inputs to the inputs; none for a member that only predicts.
   [[nodiscard]] virtual std::vector<Layer> window_layers() const { return {}; }
+  void prepare() final;
 
  private:
-  std::vector<at::Tensor> weights_;
   std::vector<Layer> newest_;
   std::vector<Layer> window_;
 };

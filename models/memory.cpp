@@ -74,6 +74,11 @@ std::int64_t windows_in_bank(std::int64_t values, std::int64_t cells) {
   return std::clamp<std::int64_t>(values / cells, 64, 2048);
 }
 
+at::Tensor MemoryMember::residuals(const at::Tensor& /*inputs*/, const at::Tensor& /*newest*/,
+                                   const SlotChoice& /*choice*/) const {
+  TORCH_CHECK(false, kind(), " compares windows with a memory");
+}
+
 at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes) {
   const std::int64_t channels = codes.size(0);
   const auto size = static_cast<std::int64_t>(bank.size(static_cast<std::size_t>(channels)));

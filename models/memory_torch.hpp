@@ -24,8 +24,9 @@ class MemoryMember : public Member {
   [[nodiscard]] virtual at::Tensor codes(const at::Tensor& inputs,
                                          const SlotChoice& choice) const = 0;
 
- protected:
-  std::vector<Layer> newest_layers() const override { return {}; }
+  [[nodiscard]] bool recalls() const final { return true; }
+  [[nodiscard]] at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
+                                     const SlotChoice& choice) const final;
 };
 
 /// Distances of `codes` [channels, n, width] to the nearest code of the bank: [channels, n], the

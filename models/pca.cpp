@@ -44,7 +44,7 @@ std::int64_t rank_for(const at::Tensor& eigenvalues, double share) {
   return std::clamp<std::int64_t>(below + 1, 1, std::max<std::int64_t>(eigenvalues.size(0) - 1, 1));
 }
 
-class Pca final : public Member {
+class Pca final : public LinearMember {
  public:
   Pca(std::int64_t window, double variance, std::int64_t rank)
       : window_{window}, variance_{variance}, rank_{rank} {}

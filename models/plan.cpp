@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "models/conditions.hpp"
+
 namespace anomalyd::models {
 namespace {
 
@@ -100,9 +102,9 @@ MemberSpec channel_networks(std::string name, std::string kind, const Options& o
           {{"window", {static_cast<double>(options.window)}}, {"hidden", {32}}, {"latent", {8}}}};
 }
 
-MemberSpec dense(const std::string& kind, const Options& options, std::size_t channels) {
+MemberSpec autoencoder(const std::string& kind, const Options& options, const TrainingSet& set) {
   const std::size_t latent =
-      channels == 1 ? std::min<std::size_t>(options.latent, 8) : options.latent;
+      set.channels.size() == 1 ? std::min<std::size_t>(options.latent, 8) : options.latent;
   return {kind,
           kind,
           {{"window", {static_cast<double>(options.window)}},
@@ -110,7 +112,53 @@ MemberSpec dense(const std::string& kind, const Options& options, std::size_t ch
            {"latent", {static_cast<double>(latent)}}}};
 }
 
-Result<MemberSpec> member(const std::string& name, const Options& options, std::size_t channels) {
+// Filters in place of widths.
+MemberSpec convolutional(const std::string& kind, const Options& options, const TrainingSet& set) {
+  MemberSpec spec = autoencoder(kind, options, set);
+  spec.options["hidden"] = {32, 64};
+  return spec;
+}
+
+MemberSpec variational(MemberSpec spec, const Options& options) {
+  spec.options["score"] = {static_cast<double>(options.vae_score)};
+  return spec;
+}
+
+Result<MemberSpec> conditional(const std::string& kind, const Options& options,
+                               const TrainingSet& set) {
+  const auto conditions =
+      Conditions::parse(options.conditions, options.holidays, options.utc_offset.count(),
+                        set.channels, set.series.size());
+  if (!conditions) return Failure{conditions.error()};
+  if (conditions->width() == 0) {
+    return fail(ErrorKind::kInvalid, "conditions: found none; expected at least one for " + kind);
+  }
+  MemberSpec spec = variational(autoencoder(kind, options, set), options);
+  conditions->add_to(spec.options);
+  return spec;
+}
+
+MemberSpec clustering(const std::string& kind, const Options& options, const TrainingSet& set) {
+  MemberSpec spec = autoencoder(kind, options, set);
+  spec.options["regimes"] = {static_cast<double>(options.regimes)};
+  spec.options["faults"] = {0};  // regimes are found by training
+  return spec;
+}
+
+Result<MemberSpec> labelled(const std::string& kind, const Options& options,
+                            const TrainingSet& set) {
+  if (set.classes.empty()) {
+    return fail(ErrorKind::kInvalid,
+                "kind: found " + kind + " and no labelled rows; expected labels to learn from");
+  }
+  MemberSpec spec = autoencoder(kind, options, set);
+  for (const std::string& name : set.classes) {
+    spec.options["faults"].push_back(name.starts_with(kFaultClass) ? 1 : 0);
+  }
+  return spec;
+}
+
+Result<MemberSpec> member(const std::string& name, const Options& options, const TrainingSet& set) {
   if (name == "var4") return predictor(name, {1, 2, 3, 4}, false, 1e-3);
   if (name == "vard") {
     return predictor(name, {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64}, false, 1e-2);
@@ -134,11 +182,17 @@ Result<MemberSpec> member(const std::string& name, const Options& options, std::
                        {"variance", {options.variance}},
                        {"rank", {0.0}}}};
   }
-  if (name == "dense_ae" || name == "vae") return dense(name, options, channels);
-  return fail(ErrorKind::kInvalid,
-              "kind: found '" + name +
-                  "'; expected auto, linear, pca, dense_ae, channel_ae, vae, predictor, memory, "
-                  "latent, var4, vard, ar16, bank16, bank32 or bank32c, or several joined by '+'");
+  if (name == "dense_ae" || name == "aae") return autoencoder(name, options, set);
+  if (name == "conv_ae") return convolutional(name, options, set);
+  if (name == "vae") return variational(autoencoder(name, options, set), options);
+  if (name == "conv_vae") return variational(convolutional(name, options, set), options);
+  if (name == "cvae") return conditional(name, options, set);
+  if (needs_labels(name)) return labelled(name, options, set);
+  if (name == "aae_cluster") return clustering(name, options, set);
+  std::string expected;
+  for (const std::string& known : kind_names()) expected += known + ", ";
+  return fail(ErrorKind::kInvalid, "kind: found '" + name + "'; expected one of " + expected +
+                                       "or several joined by '+'");
 }
 
 std::vector<std::string> split_names(std::string_view kind, std::string_view automatic) {
@@ -159,20 +213,57 @@ bool chooses(std::string_view kind) {
   return ('+' + std::string{kind} + '+').find("+auto+") != std::string::npos;
 }
 
-}  // namespace
-
-Result<Plan> plan_members(const Options& options, std::size_t channels, std::size_t num_series) {
-  Plan plan;
-  std::set<std::string> seen;
-  const Choice& automatic = choose(options.effort, fleet_size(channels, num_series));
-  for (const std::string& name : split_names(options.kind, automatic.members)) {
+// The names of members, with those of `automatic` for `auto`.
+Result<std::vector<std::string>> distinct_names(std::string_view kind, std::string_view automatic) {
+  std::vector<std::string> names = split_names(kind, automatic);
+  std::set<std::string_view> seen;
+  for (const std::string& name : names) {
     if (!seen.insert(name).second) {
       return fail(ErrorKind::kInvalid,
                   "kind: found '" + name + "' twice; expected each member once");
     }
-    auto spec = member(name, options, channels);
+  }
+  return names;
+}
+
+// A training set that has all that options may refer to.
+TrainingSet anything(const Options& options) {
+  TrainingSet set;
+  for (const std::string& name : options.conditions) set.channels.push_back({name, ""});
+  if (set.channels.empty()) set.channels.push_back({"value", ""});
+  set.series.resize(1);
+  set.classes = {"normal"};
+  return set;
+}
+
+}  // namespace
+
+std::vector<std::string> kind_names() {
+  return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
+          "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
+          "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
+          "ar16",     "bank16",      "bank32",         "bank32c"};
+}
+
+bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }
+
+Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
+  const std::size_t channels = set.channels.size();
+  const std::size_t num_series = set.series.size();
+  const Choice& automatic = choose(options.effort, fleet_size(channels, num_series));
+  const auto names = distinct_names(options.kind, automatic.members);
+  if (!names) return Failure{names.error()};
+  Plan plan;
+  for (const std::string& name : *names) {
+    auto spec = member(name, options, set);
     if (!spec) return Failure{std::move(spec.error())};
     plan.members.push_back(std::move(*spec));
+  }
+  const auto classifiers = std::ranges::count_if(
+      plan.members, [](const MemberSpec& spec) { return spec.options.contains("faults"); });
+  if (classifiers > 1) {
+    return fail(ErrorKind::kInvalid, "kind: found " + std::to_string(classifiers) +
+                                         " members with classes; expected one at most");
   }
   if (chooses(options.kind)) plan.choice = reason(automatic, channels, num_series);
   return plan;
@@ -195,6 +286,9 @@ Status check_options(const Options& options) {
       {"max_windows", static_cast<double>(options.max_windows), {64, 1e6}},
       {"learning_rate", options.learning_rate, {1e-6, 0.1}},
       {"threads", static_cast<double>(options.threads), {0, 256}},
+      {"regimes", static_cast<double>(options.regimes), {1, 64}},
+      {"corruption_amount", options.corruption_amount, {0, 1}},
+      {"utc_offset in minutes", static_cast<double>(options.utc_offset.count()), {-1440, 1440}},
   };
   for (const std::size_t width : options.hidden) {
     bounds.push_back({"hidden", static_cast<double>(width), {1, 8192}});
@@ -213,10 +307,11 @@ Status check_options(const Options& options) {
   }
   for (const Choice& choice : kAuto) {
     if (choice.effort != options.effort) continue;
-    const auto plan = plan_members(options, 1, choice.most_series);
-    if (!plan) return Failure{plan.error()};
+    const auto names = distinct_names(options.kind, choice.members);
+    if (!names) return Failure{names.error()};
   }
-  return {};
+  const auto members = plan_members(options, anything(options));
+  return members ? Status{} : Failure{members.error()};
 }
 
 }  // namespace anomalyd::models

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/member_options.hpp"
@@ -14,10 +15,16 @@ struct Plan {
   std::string choice;  ///< What `auto` chose and why, a sentence; empty for other kinds.
 };
 
-/// The members that `options.kind` names, ready to be trained on rows of `channels` columns of so
-/// many series. Errors: kInvalid (an unknown name, or the same member twice).
+/// Every name that `options.kind` may be, or be joined of by '+', `auto` first.
+[[nodiscard]] std::vector<std::string> kind_names();
+/// Whether a kind learns nothing without labelled rows.
+[[nodiscard]] bool needs_labels(std::string_view kind);
+
+/// The members that `options.kind` names, ready to be trained on `set`, of which only the rows do
+/// not matter. Errors: kInvalid (an unknown name, the same member twice, labels or conditions that
+/// are not there).
 [[nodiscard]] Result<Plan> plan_members(const TorchModelFactory::Options& options,
-                                        std::size_t channels, std::size_t num_series);
+                                        const TrainingSet& set);
 
 /// Checks every range that the Options state. Errors: kInvalid, naming the first one outside.
 [[nodiscard]] Status check_options(const TorchModelFactory::Options& options);

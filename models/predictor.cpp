@@ -18,7 +18,7 @@ constexpr std::int64_t kRowsPerStep = 4096;  // of A, in memory at once
 // about the missing share of the error of the one before.
 constexpr int kPassesWithMissingCells = 4;
 
-class Predictor final : public Member {
+class Predictor final : public LinearMember {
  public:
   Predictor(std::vector<std::int64_t> lags, bool own, double ridge)
       : lags_{std::move(lags)}, own_{own}, ridge_{ridge} {}
@@ -53,7 +53,7 @@ class Predictor final : public Member {
 
   at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
                        const SlotChoice& choice) const override {
-    if (!own_) return Member::residuals(inputs, newest, choice);
+    if (!own_) return LinearMember::residuals(inputs, newest, choice);
     const at::Tensor weight = choice.of(weights()[0]).unsqueeze(-3);  // [.., 1, lags, C]
     const at::Tensor terms = inputs.unflatten(-1, {num_lags(), newest.size(-1)}) * weight;
     return (newest - choice.of(weights()[1])).sub_(terms.sum(-2));

@@ -9,13 +9,20 @@ struct Row {
 };
 
 constexpr Row kKinds[] = {
-    {"predictor", make_predictor},          // ridge regression of the newest row
-    {"pca", make_pca},                      // linear autoencoder
-    {"dense_ae", make_dense_ae},            // fully connected autoencoder
-    {"vae", make_vae},                      // variational autoencoder
-    {"channel_ae", make_channel_ae},        // small autoencoder for each channel
-    {"memory", make_memory},                // nearest normal window
-    {"latent_memory", make_latent_memory},  // nearest code of a normal window
+    {"predictor", make_predictor},            // ridge regression of the newest row
+    {"pca", make_pca},                        // linear autoencoder
+    {"dense_ae", make_dense_ae},              // fully connected autoencoder
+    {"conv_ae", make_conv_ae},                // convolutional autoencoder
+    {"vae", make_vae},                        // variational autoencoder
+    {"conv_vae", make_conv_vae},              // the same with convolutions
+    {"cvae", make_cvae},                      // the same with conditions
+    {"aae", make_aae},                        // adversarial autoencoder
+    {"aae_supervised", make_aae_supervised},  // the same, with labelled windows
+    {"aae_semi", make_aae_semi},              // the same, with few labelled windows
+    {"aae_cluster", make_aae_cluster},        // the same, with regimes that it finds
+    {"channel_ae", make_channel_ae},          // small autoencoder for each channel
+    {"memory", make_memory},                  // nearest normal window
+    {"latent_memory", make_latent_memory},    // nearest code of a normal window
 };
 
 }  // namespace

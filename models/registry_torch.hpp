@@ -17,6 +17,13 @@ namespace anomalyd::models {
 [[nodiscard]] Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_latent_memory(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_vae(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_conv_ae(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_conv_vae(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_cvae(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_aae(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_aae_supervised(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_aae_semi(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_aae_cluster(const MemberOptions& options);
 
 /// Makes a member without weights, for training or for the weights of a checkpoint.
 /// Errors: kInvalid (no such kind, or options it cannot have).

@@ -47,12 +47,17 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
   info_.version = content_version(to_checkpoint(storage));
 }
 
+ModelShape TorchScorer::shape() const {
+  return {static_cast<std::int64_t>(info_.slots.size()) + 1,
+          static_cast<std::int64_t>(info_.channels.size())};
+}
+
 void TorchScorer::place() {
   const at::Device device{info_.device};
   for (const NamedMember& entry : members_) {
     std::vector<at::Tensor> weights = entry.member->weights();
     for (at::Tensor& weight : weights) weight = weight.to(device).contiguous();
-    entry.member->adopt(std::move(weights));
+    entry.member->adopt(std::move(weights), shape());
   }
   pool_ = std::make_unique<JobPool>(device.is_cpu() ? threads_ : 1, use_one_thread);
 }
@@ -137,14 +142,18 @@ Result<Residuals> TorchScorer::score(const Batch& batch) {
   Residuals result{members_.size(), info_.channels.size(), {}};
   const std::size_t stride = result.members * result.channels;
   result.values.resize(batch.windows.size() * stride);
+  if (!info_.classes.empty()) result.classes.resize(batch.windows.size());
   const Status scored = for_each_job(batch, [&](const Unfolded& windows) {
     const at::Tensor newest = windows.newest();
     for (std::size_t i = 0; i < members_.size(); ++i) {
       const Member& member = *members_[i].member;
-      if (std::ranges::find(info_.recalling, i) != info_.recalling.end()) continue;
+      if (member.recalls()) continue;
       const at::Tensor residuals =
-          member.residuals(windows.inputs(member.lags()), newest, windows.choice());
+          member.residuals(windows.inputs(member), newest, windows.choice());
       windows.scatter(residuals, result.values.data() + i * result.channels, stride);
+      if (member.num_classes() == 0) continue;
+      windows.scatter(member.classify(windows.inputs(member), windows.choice()).to(at::kShort),
+                      result.classes.data(), 1);
     }
   });
   if (!scored) return Failure{scored.error()};
@@ -152,34 +161,88 @@ Result<Residuals> TorchScorer::score(const Batch& batch) {
   return result;
 }
 
-Result<std::vector<float>> TorchScorer::over_windows(const Batch& batch, std::size_t member,
-                                                     std::size_t width, const WindowFn& result) {
-  if (member >= members_.size() || !members_[member].member->reconstructs()) {
-    return fail(ErrorKind::kInvalid, "member " + std::to_string(member) +
-                                         ": found none that reconstructs; expected an autoencoder");
+Result<const Member*> TorchScorer::reconstructing(std::size_t member) const {
+  if (member < members_.size() && members_[member].member->reconstructs()) {
+    return members_[member].member.get();
   }
-  const Member& chosen = *members_[member].member;
+  return fail(ErrorKind::kInvalid, "member " + std::to_string(member) +
+                                       ": found none that reconstructs; expected an autoencoder");
+}
+
+Result<const Member*> TorchScorer::encoding(std::size_t member) const {
+  if (member < members_.size() && members_[member].member->latent_width() > 0) {
+    return members_[member].member.get();
+  }
+  return fail(ErrorKind::kInvalid, "member " + std::to_string(member) +
+                                       ": found none with codes of whole windows; expected an "
+                                       "autoencoder of all channels, such as dense_ae");
+}
+
+Result<std::vector<float>> TorchScorer::over_windows(const Batch& batch, const Member& member,
+                                                     std::size_t width, const WindowFn& result) {
   std::vector<float> values(batch.windows.size() * width);
   const Status scored = for_each_job(batch, [&](const Unfolded& windows) {
-    const at::Tensor inputs = windows.inputs(chosen.lags());
-    const at::Tensor residuals = chosen.window_residuals(inputs, windows.choice());
-    windows.scatter(result(inputs, residuals), values.data(), width);
+    windows.scatter(result(windows.inputs(member), windows.choice()), values.data(), width);
   });
   if (!scored) return Failure{scored.error()};
   return values;
 }
 
 Result<std::vector<float>> TorchScorer::reconstruct(const Batch& batch, std::size_t member) {
-  return over_windows(
-      batch, member, window(member) * info_.channels.size(),
-      [](const at::Tensor& inputs, const at::Tensor& residuals) { return inputs - residuals; });
+  const auto chosen = reconstructing(member);
+  if (!chosen) return Failure{chosen.error()};
+  const std::size_t width = window(member) * info_.channels.size();
+  return over_windows(batch, **chosen, width,
+                      [&](const at::Tensor& inputs, const SlotChoice& choice) {
+                        const at::Tensor residuals = (*chosen)->window_residuals(inputs, choice);
+                        return inputs.narrow(-1, 0, residuals.size(-1)) - residuals;
+                      });
 }
 
 Result<std::vector<float>> TorchScorer::errors(const Batch& batch, std::size_t member) {
-  return over_windows(batch, member, 1,
-                      [](const at::Tensor& /*inputs*/, const at::Tensor& residuals) {
-                        return at::Tensor{residuals}.square_().mean(-1);
-                      });
+  const auto chosen = reconstructing(member);
+  if (!chosen) return Failure{chosen.error()};
+  return over_windows(batch, **chosen, 1, [&](const at::Tensor& inputs, const SlotChoice& choice) {
+    return (*chosen)->window_residuals(inputs, choice).square_().mean(-1);
+  });
+}
+
+Result<Codes> TorchScorer::encode(const Batch& batch, std::size_t member) {
+  const auto chosen = encoding(member);
+  if (!chosen) return Failure{chosen.error()};
+  Codes codes;
+  codes.latent = static_cast<std::size_t>((*chosen)->latent_width());
+  const Conditions* conditions = (*chosen)->conditions();
+  codes.width =
+      codes.latent + (conditions == nullptr ? 0 : static_cast<std::size_t>(conditions->width()));
+  auto values = over_windows(batch, **chosen, codes.width,
+                             [&](const at::Tensor& inputs, const SlotChoice& choice) {
+                               return (*chosen)->encode(inputs, choice);
+                             });
+  if (!values) return Failure{std::move(values.error())};
+  codes.values = *std::move(values);
+  return codes;
+}
+
+Result<std::vector<float>> TorchScorer::decode(const Codes& codes, std::uint32_t slot,
+                                               std::size_t member) {
+  const auto chosen = encoding(member);
+  if (!chosen) return Failure{chosen.error()};
+  if (slot > info_.slots.size()) {
+    return fail(ErrorKind::kIncompatible, "codes: found slot " + std::to_string(slot) +
+                                              "; expected at most " +
+                                              std::to_string(info_.slots.size()));
+  }
+  return without_exceptions([&]() -> Result<std::vector<float>> {
+    const c10::InferenceMode inference;
+    const at::Tensor inputs = at::tensor(codes.values)
+                                  .view({-1, static_cast<std::int64_t>(codes.width)})
+                                  .to(at::Device{info_.device});
+    const at::Tensor windows =
+        (*chosen)->decode(inputs, SlotChoice{static_cast<std::int64_t>(slot)}).cpu().contiguous();
+    const auto* values = windows.data_ptr<float>();
+    return std::vector<float>(values, values + windows.numel());
+  });
 }
 
 std::size_t TorchScorer::window(std::size_t member) const {
@@ -193,13 +256,13 @@ Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
   checkpoint.context = info_.context;
   checkpoint.channels = info_.channels;
   checkpoint.slots = info_.slots;
+  checkpoint.entities = info_.entities;
+  checkpoint.classes = info_.classes;
   checkpoint.libtorch = libtorch_version();
-  const ModelShape shape{static_cast<std::int64_t>(info_.slots.size()) + 1,
-                         static_cast<std::int64_t>(info_.channels.size())};
   for (const NamedMember& entry : members_) {
     const Member& member = *entry.member;
     StoredMember stored{{entry.name, std::string{member.kind()}, member.options()}, {}};
-    const std::vector<WeightShape> shapes = member.shapes(shape);
+    const std::vector<WeightShape> shapes = member.shapes(shape());
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const at::Tensor& weight = storage.emplace_back(member.weights()[i].cpu().contiguous());
       const auto values = static_cast<std::size_t>(weight.numel());

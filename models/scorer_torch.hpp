@@ -13,6 +13,7 @@
 #include "models/member_torch.hpp"
 #include "models/memory_torch.hpp"
 #include "models/tensor_torch.hpp"
+#include "models/torch_models.hpp"
 #include "models/unfolded_torch.hpp"
 
 namespace anomalyd::models {
@@ -38,10 +39,13 @@ class TorchScorer final : public Scorer {
                                         std::size_t learned) override;
   [[nodiscard]] Status move_to(std::string_view device) override;
 
-  /// See torch_models.hpp for these two. Errors: kInvalid for a member that does not reconstruct.
+  /// See torch_models.hpp for these.
   [[nodiscard]] Result<std::vector<float>> reconstruct(const Batch& batch, std::size_t member);
   [[nodiscard]] Result<std::vector<float>> errors(const Batch& batch, std::size_t member);
-  /// Rows that a member reconstructs.
+  [[nodiscard]] Result<Codes> encode(const Batch& batch, std::size_t member);
+  [[nodiscard]] Result<std::vector<float>> decode(const Codes& codes, std::uint32_t slot,
+                                                  std::size_t member);
+  /// Rows that a member reads.
   [[nodiscard]] std::size_t window(std::size_t member) const;
 
   /// The model as a checkpoint. `storage` receives the tensors whose bytes the result points to.
@@ -49,6 +53,7 @@ class TorchScorer final : public Scorer {
 
  private:
   void place();
+  [[nodiscard]] ModelShape shape() const;
   [[nodiscard]] Status check(const Batch& batch) const;
   // Calls `score_job` for every job of the batch; in parallel on a CPU.
   [[nodiscard]] Status for_each_job(const Batch& batch,
@@ -59,9 +64,12 @@ class TorchScorer final : public Scorer {
               Residuals& result) const;
   // The batch's rows on an accelerator, undefined on a CPU.
   [[nodiscard]] at::Tensor on_device(const Batch& batch) const;
-  // Collects one [n, width] tensor per job of a member that reconstructs.
-  using WindowFn = std::function<at::Tensor(const at::Tensor& inputs, const at::Tensor& residuals)>;
-  [[nodiscard]] Result<std::vector<float>> over_windows(const Batch& batch, std::size_t member,
+  // Member `member`, if it has what is asked for. Errors: kInvalid.
+  [[nodiscard]] Result<const Member*> reconstructing(std::size_t member) const;
+  [[nodiscard]] Result<const Member*> encoding(std::size_t member) const;
+  // Collects one [n, width] tensor per job.
+  using WindowFn = std::function<at::Tensor(const at::Tensor& inputs, const SlotChoice& choice)>;
+  [[nodiscard]] Result<std::vector<float>> over_windows(const Batch& batch, const Member& member,
                                                         std::size_t width, const WindowFn& result);
 
   ModelInfo info_;

@@ -66,7 +66,10 @@ double newest_row_loss(const Member& member, const TrainingRows& rows, std::int6
   const at::Tensor ends = thin_out(window_ends, kReportedWindows).to(rows.values.device());
   if (ends.size(0) == 0) return std::numeric_limits<double>::quiet_NaN();
   const at::Tensor newest = rows.values.index_select(0, ends);
-  const at::Tensor inputs = gather(rows.values, ends, member.lags());
+  at::Tensor inputs = gather(rows.values, ends, member.lags());
+  if (const Conditions* conditions = member.conditions(); conditions != nullptr) {
+    inputs = at::cat({inputs, conditions_of(rows, *conditions).index_select(0, ends)}, -1);
+  }
   const at::Tensor square = member.residuals(inputs, newest, SlotChoice{slot}).square();
   if (!rows.observed.defined()) return square.mean().item<double>();
   const at::Tensor observed = rows.observed.index_select(0, ends);
@@ -78,7 +81,7 @@ TrainingReport::Member report_of(const NamedMember& entry, const TrainingRows& r
   const std::int64_t context = entry.member->lags().front() + 1;
   const std::int64_t first = rows.num_slots() > 1 ? 1 : 0;
   TrainingReport::Member report{entry.name, entry.member->num_parameters(), 0, 0, epochs};
-  if (dynamic_cast<const MemoryMember*>(entry.member.get()) != nullptr) {
+  if (entry.member->recalls()) {
     // What it knows is in the memory of each series, which is yet to come.
     report.fit_loss = report.validation_loss = std::numeric_limits<double>::quiet_NaN();
     return report;
@@ -103,7 +106,9 @@ FitRun make_run(const Options& options, std::stop_token stop) {
            .batch = static_cast<std::int64_t>(options.batch),
            .max_windows = static_cast<std::int64_t>(options.max_windows),
            .learning_rate = options.learning_rate,
-           .seed = options.seed},
+           .seed = options.seed,
+           .corruption = options.corruption,
+           .amount = options.corruption_amount},
           {},
           std::move(stop)};
 }
@@ -124,12 +129,59 @@ Result<std::vector<NamedMember>> fit_all(const std::vector<MemberSpec>& plan,
     run.progress(0, std::numeric_limits<double>::quiet_NaN());
     auto fitted = (*member)->fit(rows, run);
     if (!fitted) return Failure{std::move(fitted.error())};
-    (*member)->adopt(std::move(fitted->weights));
+    (*member)->adopt(std::move(fitted->weights), {rows.num_slots(), rows.channels()});
     members.push_back({spec.name, std::move(*member)});
     report.members.push_back(report_of(members.back(), rows, fitted->epochs));
   }
   if (progress) progress({plan.back().name, 1, std::numeric_limits<double>::quiet_NaN()});
   return members;
+}
+
+// Series that the members tell apart.
+std::int64_t num_entities(const std::vector<NamedMember>& members) {
+  std::int64_t entities = 0;
+  for (const NamedMember& entry : members) {
+    const Conditions* conditions = entry.member->conditions();
+    if (conditions != nullptr) entities = std::max(entities, conditions->entities);
+  }
+  return entities;
+}
+
+// Kinds of windows that the members tell apart.
+std::int64_t num_classes(const std::vector<NamedMember>& members) {
+  std::int64_t classes = 0;
+  for (const NamedMember& entry : members) {
+    classes = std::max(classes, entry.member->num_classes());
+  }
+  return classes;
+}
+
+// What they are called: as the training set calls them, or regimes.
+std::vector<std::string> classes_of(const std::vector<NamedMember>& members,
+                                    const TrainingSet& set) {
+  std::vector<std::string> names;
+  const auto count = static_cast<std::size_t>(num_classes(members));
+  const bool by_labels = std::ranges::none_of(members, [](const NamedMember& entry) {
+    return entry.member->options().contains("regimes");
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    names.push_back(by_labels ? set.classes[i] : std::string{kRegimeClass} + std::to_string(i + 1));
+  }
+  return names;
+}
+
+// A checkpoint names as many as its members need.
+Status check_names(const Checkpoint& checkpoint, const std::vector<NamedMember>& members) {
+  const auto expect = [](std::string_view what, std::size_t found,
+                         std::int64_t expected) -> Status {
+    if (found == static_cast<std::size_t>(expected)) return {};
+    return fail(ErrorKind::kIncompatible, std::string{what} + ": found " + std::to_string(found) +
+                                              " names; expected " + std::to_string(expected));
+  };
+  if (Status ok = expect("entities", checkpoint.entities.size(), num_entities(members)); !ok) {
+    return ok;
+  }
+  return expect("classes", checkpoint.classes.size(), num_classes(members));
 }
 
 // Copies the weights of one member out of a checkpoint after comparing every shape with what its
@@ -170,9 +222,18 @@ Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
   for (const StoredMember& stored : checkpoint.members) {
     auto member = make_member(stored.spec);
     if (!member) return fail(ErrorKind::kIncompatible, std::move(member.error().message));
+    if (const Conditions* conditions = (*member)->conditions(); conditions != nullptr) {
+      for (const std::int64_t field : conditions->fields) {
+        if (field < shape.channels) continue;
+        return fail(ErrorKind::kIncompatible, "member '" + stored.spec.name +
+                                                  "': found a condition on channel " +
+                                                  std::to_string(field) + "; expected less than " +
+                                                  std::to_string(shape.channels));
+      }
+    }
     auto weights = read_weights(stored, **member, shape);
     if (!weights) return Failure{std::move(weights.error())};
-    (*member)->adopt(std::move(*weights));
+    (*member)->adopt(std::move(*weights), shape);
     members.push_back({stored.spec.name, std::move(*member)});
   }
   return members;
@@ -201,7 +262,7 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
                                                          std::stop_token stop,
                                                          TrainingReport& report) {
   if (const Status ok = check(set); !ok) return Failure{ok.error()};
-  const auto plan = plan_members(options_, set.channels.size(), set.series.size());
+  const auto plan = plan_members(options_, set);
   if (!plan) return Failure{plan.error()};
   return without_exceptions([&]() -> Result<std::unique_ptr<Scorer>> {
     const at::NoGradGuard no_grad;
@@ -219,6 +280,10 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     info.channels = set.channels;
     info.device = options_.device;
     for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
+    if (const auto entities = num_entities(*members); entities > 0) {
+      for (const auto& series : set.series) info.entities.push_back(series.id);
+    }
+    info.classes = classes_of(*members, set);
     auto scorer =
         std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
     const auto context = static_cast<std::int64_t>(scorer->info().context);
@@ -249,11 +314,16 @@ Result<LoadedModel> TorchModelFactory::load(const std::filesystem::path& path) {
     const at::NoGradGuard no_grad;
     auto members = read_members(*checkpoint);
     if (!members) return fail(std::move(members.error()), path.string());
+    if (Status ok = check_names(*checkpoint, *members); !ok) {
+      return fail(Error{ok.error()}, path.string());
+    }
 
     ModelInfo info;
     info.choice = std::move(checkpoint->choice);
     info.channels = std::move(checkpoint->channels);
     info.slots = std::move(checkpoint->slots);
+    info.entities = std::move(checkpoint->entities);
+    info.classes = std::move(checkpoint->classes);
     info.device = options_.device;
     auto scorer =
         std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
@@ -267,6 +337,19 @@ Result<Reconstruction> reconstruct(Scorer& scorer, const Batch& batch, std::size
   auto expected = ours->reconstruct(batch, member);
   if (!expected) return Failure{std::move(expected.error())};
   return Reconstruction{ours->window(member), std::move(*expected)};
+}
+
+Result<Codes> encode(Scorer& scorer, const Batch& batch, std::size_t member) {
+  TorchScorer* ours = as_torch(scorer);
+  if (ours == nullptr) return not_ours();
+  return ours->encode(batch, member);
+}
+
+Result<std::vector<float>> decode(Scorer& scorer, const Codes& codes, std::uint32_t slot,
+                                  std::size_t member) {
+  TorchScorer* ours = as_torch(scorer);
+  if (ours == nullptr) return not_ours();
+  return ours->decode(codes, slot, member);
 }
 
 Result<std::vector<float>> reconstruction_errors(Scorer& scorer, const Batch& batch,

@@ -1,6 +1,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "models/tensor_torch.hpp"
 #include "models/training_rows_torch.hpp"
@@ -42,6 +43,17 @@ at::Tensor observed_cells(const TrainingSet& set, const at::Tensor& values) {
   return observed;
 }
 
+// [rows]: the class of each row, -1 without one.
+at::Tensor labels_of(const TrainingSet& set, std::int64_t num_rows) {
+  at::Tensor labels = at::full({num_rows}, -1, at::kLong);
+  auto* out = labels.data_ptr<std::int64_t>();
+  for (const auto& series : set.series) {
+    std::ranges::copy(series.labels, out);
+    out += series.rows.size() / set.channels.size();
+  }
+  return labels;
+}
+
 at::Tensor concatenated(const std::vector<at::Tensor>& parts) {
   return parts.empty() ? at::empty({0}, at::kLong) : at::cat(parts);
 }
@@ -79,12 +91,16 @@ TrainingRows make_training_rows(const TrainingSet& set, const std::vector<std::s
     result.slots[0].push_back(
         {static_cast<std::int64_t>(cell / channels), static_cast<std::int64_t>(end / channels)});
     cell = end;
+    result.times.insert(result.times.end(), series.times.begin(), series.times.end());
+    result.times.resize(end / channels, 0);
+    result.entities.resize(end / channels, static_cast<std::uint32_t>(result.slots[0].size()));
   }
   for (std::size_t i = 0; i < own_slots.size(); ++i) {
     result.slots[i + 1] = {result.slots[0][own_slots[i]]};
   }
   const at::Device target{std::string{device}};
   if (!is_complete(set)) result.observed = observed_cells(set, result.values).to(target);
+  if (!set.classes.empty()) result.labels = labels_of(set, num_rows).to(target);
   result.values = result.values.to(target);
   return result;
 }
@@ -112,6 +128,19 @@ at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count) {
   if (count <= max_count) return ends;
   const at::Tensor picks = at::arange(max_count, at::kLong) * count;
   return ends.index_select(0, picks.floor_divide(max_count));
+}
+
+at::Tensor conditions_of(const TrainingRows& rows, const Conditions& conditions) {
+  if (conditions.width() == 0) return {};
+  const at::Tensor host = rows.values.cpu();
+  const auto channels = static_cast<std::size_t>(rows.channels());
+  const std::span cells{host.data_ptr<float>(), static_cast<std::size_t>(host.numel())};
+  std::vector<float> values;
+  for (std::size_t i = 0; i < rows.times.size(); ++i) {
+    conditions.append(rows.times[i], rows.entities[i], cells.subspan(i * channels, channels),
+                      values);
+  }
+  return at::tensor(values).view({-1, conditions.width()}).to(rows.values.device());
 }
 
 at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,

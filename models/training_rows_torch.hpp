@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/core/model.hpp"
+#include "models/conditions.hpp"
 #include "models/tensor_torch.hpp"
 
 namespace anomalyd::models {
@@ -24,6 +25,9 @@ struct TrainingRows {
 
   at::Tensor values;    ///< [rows, channels] float.
   at::Tensor observed;  ///< [rows, channels] float, 1 or 0; undefined when nothing is missing.
+  at::Tensor labels;    ///< [rows] int64: a class, or -1; undefined when nothing is labelled.
+  std::vector<std::int64_t> times;      ///< [rows]: microseconds.
+  std::vector<std::uint32_t> entities;  ///< [rows]: which series, from 1.
   /// slots[0] is all series (the pooled model); slots[i] for i > 0 is one series.
   std::vector<std::vector<Segment>> slots;
 
@@ -51,6 +55,9 @@ struct EndSplit {
 
 /// At most `max_count` of `ends`, evenly spaced.
 [[nodiscard]] at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count);
+
+/// The conditions at each row: [rows, width]; undefined if there are none.
+[[nodiscard]] at::Tensor conditions_of(const TrainingRows& rows, const Conditions& conditions);
 
 /// The rows at `ends - lag` for each lag, side by side: [..., lags x channels] for ends [...].
 [[nodiscard]] at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,

@@ -1,6 +1,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "models/tensor_torch.hpp"
 #include "models/training_rows_torch.hpp"
@@ -67,8 +68,30 @@ at::Tensor Unfolded::unfold(const std::vector<std::int64_t>& lags) const {
       device_rows_.defined()
           ? gather(device_rows_, at::tensor(ends_, at::kLong).to(device_rows_.device()), lags)
           : copy_rows(batch_, ends_, lags);
+  return by_slot(flat);
+}
+
+at::Tensor Unfolded::by_slot(const at::Tensor& flat) const {
   const auto groups = static_cast<std::int64_t>(job_.slots.size());
   return groups == 1 ? flat : flat.view({groups, -1, flat.size(1)});
+}
+
+at::Tensor Unfolded::values_of(const Conditions& conditions) const {
+  std::vector<float> values;
+  for (const std::int64_t i : job_.windows) {
+    const Batch::Window& window = batch_.windows[static_cast<std::size_t>(i)];
+    conditions.append(
+        window.time, window.entity,
+        std::span{batch_.rows}.subspan(window.end_row * batch_.channels, batch_.channels), values);
+  }
+  const at::Tensor flat = at::tensor(values).view({-1, conditions.width()});
+  return by_slot(device_rows_.defined() ? flat.to(device_rows_.device()) : flat);
+}
+
+at::Tensor Unfolded::inputs(const Member& member) const {
+  const at::Tensor rows = inputs(member.lags());
+  const Conditions* conditions = member.conditions();
+  return conditions == nullptr ? rows : at::cat({rows, values_of(*conditions)}, -1);
 }
 
 at::Tensor Unfolded::newest() const {
@@ -81,16 +104,6 @@ at::Tensor Unfolded::inputs(const std::vector<std::int64_t>& lags) const {
   const auto channels = static_cast<std::int64_t>(batch_.channels);
   return recent_.narrow(-1, (num_recent_ - 1 - lags.front()) * channels,
                         static_cast<std::int64_t>(lags.size()) * channels);
-}
-
-void Unfolded::scatter(const at::Tensor& values, float* out, std::size_t stride) const {
-  const at::Tensor host = values.contiguous().cpu();
-  const float* from = host.data_ptr<float>();
-  const std::size_t width = static_cast<std::size_t>(host.numel()) / job_.windows.size();
-  for (const std::int64_t window : job_.windows) {
-    std::memcpy(out + static_cast<std::size_t>(window) * stride, from, width * sizeof(float));
-    from += width;
-  }
 }
 
 }  // namespace anomalyd::models

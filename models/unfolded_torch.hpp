@@ -2,10 +2,12 @@
 // Private to models/: includes torch.
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "daemon/core/batch.hpp"
 #include "models/layers_torch.hpp"
+#include "models/member_torch.hpp"
 #include "models/scoring_jobs.hpp"
 #include "models/tensor_torch.hpp"
 
@@ -23,14 +25,28 @@ class Unfolded {
 
   [[nodiscard]] const SlotChoice& choice() const noexcept { return choice_; }
   [[nodiscard]] at::Tensor newest() const;
+  /// What a member takes: the rows at its lags side by side, then its conditions.
+  [[nodiscard]] at::Tensor inputs(const Member& member) const;
   /// The rows at these distances from the newest, side by side.
   [[nodiscard]] at::Tensor inputs(const std::vector<std::int64_t>& lags) const;
   /// Copies `values`, some numbers per window, to where each window has its own in the batch:
-  /// `stride` floats apart.
-  void scatter(const at::Tensor& values, float* out, std::size_t stride) const;
+  /// `stride` of them apart.
+  template <typename T>
+  void scatter(const at::Tensor& values, T* out, std::size_t stride) const {
+    const at::Tensor host = values.contiguous().cpu();
+    const T* from = host.data_ptr<T>();
+    const std::size_t width = static_cast<std::size_t>(host.numel()) / job_.windows.size();
+    for (const std::int64_t window : job_.windows) {
+      std::memcpy(out + static_cast<std::size_t>(window) * stride, from, width * sizeof(T));
+      from += width;
+    }
+  }
 
  private:
   [[nodiscard]] at::Tensor unfold(const std::vector<std::int64_t>& lags) const;
+  [[nodiscard]] at::Tensor values_of(const Conditions& conditions) const;
+  // [n, width] as this job's windows are: [n, width] or [slots, n, width].
+  [[nodiscard]] at::Tensor by_slot(const at::Tensor& flat) const;
 
   const Batch& batch_;
   const at::Tensor& device_rows_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace anomalyd::tools {
@@ -118,6 +119,15 @@ std::size_t contaminate(SeriesRows& series, std::string_view id, std::size_t tra
   for (const char letter : id) words.push_back(static_cast<unsigned char>(letter));
   std::seed_seq seed(words.begin(), words.end());
   return Spoiler{series, num_rows, seed}.spoil(wanted);
+}
+
+LabelledSet contaminated(LabelledSet set, const Contamination& contamination) {
+  set.read = [read = std::move(set.read), contamination](const Dataset::Entry& entry) {
+    auto series = read(entry);
+    if (series) contaminate(*series, entry.id(), entry.train_end, contamination);
+    return series;
+  };
+  return set;
 }
 
 }  // namespace anomalyd::tools

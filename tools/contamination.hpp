@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "tools/dataset.hpp"
+#include "tools/labelled_set.hpp"
 
 namespace anomalyd::tools {
 
@@ -23,5 +23,8 @@ struct Contamination {
 /// Returns the number of rows spoilt, fewer than the share only if there is no room for more.
 std::size_t contaminate(SeriesRows& series, std::string_view id, std::size_t train_end,
                         const Contamination& contamination);
+
+/// The same series, each contaminated when it is read.
+[[nodiscard]] LabelledSet contaminated(LabelledSet set, const Contamination& contamination);
 
 }  // namespace anomalyd::tools

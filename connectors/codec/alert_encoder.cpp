@@ -57,6 +57,7 @@ Json data_of(const Alert& alert) {
           {"threshold", number(alert.threshold)},
           {"p_value", number(alert.p_value)},
           {"rule", alert.rule},
+          {"class", alert.window_class},
           {"provisional", alert.provisional},
           {"model", {{"kind", alert.model_kind}, {"version", alert.model_version}}},
           {"features", features_of(alert)},
@@ -104,6 +105,7 @@ Alert alert_from(const Json& data) {
   alert.threshold = number_at(data, "threshold");
   alert.p_value = number_at(data, "p_value");
   alert.rule = data.at("rule");
+  alert.window_class = data.value("class", "");
   alert.provisional = data.at("provisional");
   alert.model_kind = data.at("model").at("kind");
   alert.model_version = data.at("model").at("version");

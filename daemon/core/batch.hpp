@@ -26,6 +26,8 @@ struct Batch {
     /// Of the window's series, if the model has a memory: it moves on as the window is scored, so
     /// the windows of a series come in time order, each once. Outlives the scoring of the batch.
     Memory* memory = nullptr;
+    std::int64_t time = 0;     ///< Of the newest row, in microseconds; for models of the calendar.
+    std::uint32_t entity = 0;  ///< Which of the model's entities the series is; 0: none of them.
   };
   std::size_t channels = 0;
   std::size_t context = 0;
@@ -49,6 +51,8 @@ struct Residuals {
   std::size_t members = 0;
   std::size_t channels = 0;
   std::vector<float> values;
+  /// [windows]: which of the model's classes each window belongs to; empty if it has none.
+  std::vector<std::int16_t> classes{};
 };
 
 }  // namespace anomalyd

@@ -17,6 +17,12 @@
 
 namespace anomalyd {
 
+/// What the names of classes begin with: of faults, of harmless patterns, of kinds of normal.
+inline constexpr std::string_view kNormalClass = "normal";
+inline constexpr std::string_view kFaultClass = "fault: ";
+inline constexpr std::string_view kBenignClass = "benign: ";
+inline constexpr std::string_view kRegimeClass = "regime ";
+
 /// What a trained model is, as alerts, `status` and logs name it.
 struct ModelInfo {
   std::string kind;                  ///< "pca", "dense_ae", "vae", "predictor" or "ensemble".
@@ -26,7 +32,22 @@ struct ModelInfo {
   std::vector<Channel> channels;     ///< The columns it was trained with, in order.
   std::size_t context = 0;           ///< Rows in a window, the newest one included.
   std::vector<std::string> slots;    ///< Series with weights of their own: slot i + 1 is slots[i].
-  std::string device;                ///< "cpu" or "cuda:0": where it scores now.
+  /// Series that a model with that condition tells apart: entity i + 1 is entities[i].
+  std::vector<std::string> entities;
+  /// What a model that tells kinds of windows apart calls them: "normal", "benign: backup",
+  /// "fault: pump", "regime 2".
+  std::vector<std::string> classes;
+  /// What it calls a window of this class; empty for -1, and for what is plainly normal.
+  [[nodiscard]] std::string_view class_name(std::int16_t index) const {
+    const auto i = static_cast<std::size_t>(index);
+    if (index < 0 || i >= classes.size() || classes[i] == kNormalClass) return {};
+    return classes[i];
+  }
+  /// Whether classes are regimes: kinds of normal, each with a tail of its own.
+  [[nodiscard]] std::size_t num_regimes() const {
+    return !classes.empty() && classes.front().starts_with(kRegimeClass) ? classes.size() : 0;
+  }
+  std::string device;  ///< "cpu" or "cuda:0": where it scores now.
   /// The members with a memory, and how many numbers are in their code of one channel. Their
   /// residuals are distances: they know how far off a row is, not what was expected of it.
   std::vector<std::size_t> recalling;
@@ -61,9 +82,13 @@ struct TrainingSet {
   struct Series {
     std::string id;
     std::vector<float> rows;  ///< [num_rows x channels], scaled; NaN where missing. In time order.
+    std::vector<std::int64_t> times{};   ///< Microseconds, one per row; all 0 if empty.
+    std::vector<std::int16_t> labels{};  ///< Index of a class, or -1, per row; all -1 if empty.
   };
   std::vector<Channel> channels;
   std::vector<Series> series;
+  /// What labels mean; the first one is what rows without a label most likely are.
+  std::vector<std::string> classes{};
 };
 
 /// Where a training run stands, for progress lines, metrics and `status`.

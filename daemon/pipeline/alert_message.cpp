@@ -71,7 +71,8 @@ int severity_of(double p_value, double magnitude, int rows) {
 }
 
 std::string summary_of(const Alert& alert) {
-  const std::string channels = channels_text(alert);
+  std::string channels = channels_text(alert);
+  if (!alert.window_class.empty()) channels += " (" + alert.window_class + ")";
   const std::string learning = alert.provisional ? ", still learning this series" : "";
   if (!alert.end) return channels + learning;
   return fmt::format("over after {}: {}{}", length_text(*alert.end - alert.start), channels,

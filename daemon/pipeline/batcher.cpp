@@ -64,7 +64,8 @@ Batch merge(const std::vector<Batcher::Item>& items) {
     const Batch& part = item.request.batch;
     merged.rows.insert(merged.rows.end(), part.rows.begin(), part.rows.end());
     for (const Batch::Window& window : part.windows) {
-      merged.windows.push_back({base + window.end_row, window.slot, window.memory});
+      merged.windows.push_back(window);
+      merged.windows.back().end_row += base;
     }
   }
   return merged;
@@ -74,10 +75,16 @@ std::vector<Residuals> split(const Residuals& residuals, const std::vector<Batch
   std::vector<Residuals> parts;
   const std::size_t stride = residuals.members * residuals.channels;
   auto from = residuals.values.begin();
+  auto of_class = residuals.classes.begin();
   for (const auto& item : items) {
     const auto to = from + static_cast<std::ptrdiff_t>(item.request.batch.windows.size() * stride);
     parts.push_back({residuals.members, residuals.channels, {from, to}});
     from = to;
+    if (residuals.classes.empty()) continue;
+    const auto class_end =
+        of_class + static_cast<std::ptrdiff_t>(item.request.batch.windows.size());
+    parts.back().classes.assign(of_class, class_end);
+    of_class = class_end;
   }
   return parts;
 }

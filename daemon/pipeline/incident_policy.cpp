@@ -71,6 +71,11 @@ void IncidentPolicy::absorb(const Row& row, const Evidence& evidence, const Opti
   incident.severity =
       std::max(incident.severity, severity_of(verdict.p_value, verdict.magnitude, incident.rows));
 
+  if (!row.window_class.empty() && verdict.score > incident.class_score) {
+    incident.window_class = row.window_class;
+    incident.class_score = verdict.score;
+  }
+
   auto& steps = incident.worst_steps;
   const bool is_worst = verdict.score > incident.score;
   const bool is_shown =
@@ -128,6 +133,7 @@ Alert IncidentPolicy::message(std::string_view series, AlertState state, EventTi
   alert.threshold = incident.threshold;
   alert.p_value = incident.p_value;
   alert.rule = to_string(incident.rule);
+  alert.window_class = incident.window_class;
   alert.provisional = incident.rule == ThresholdRule::kWarmUp;
   alert.features = incident.features;
   alert.worst_steps = incident.worst_steps;
@@ -156,6 +162,8 @@ void IncidentPolicy::save(StateWriter& out) const {
   out.put(incident.threshold);
   out.put(incident.p_value);
   out.put(incident.rule);
+  out.put_text(incident.window_class);
+  out.put(incident.class_score);
   out.put(static_cast<std::uint32_t>(incident.features.size()));
   for (const Alert::Feature& feature : incident.features) {
     out.put_text(feature.name);
@@ -189,7 +197,8 @@ bool IncidentPolicy::load(StateReader& in) {
     if (!in.get(*count)) return false;
   }
   if (!in.get(incident.score) || !in.get(incident.threshold) || !in.get(incident.p_value) ||
-      !in.get(rule) || rule > static_cast<std::uint8_t>(ThresholdRule::kMad)) {
+      !in.get(rule) || rule > static_cast<std::uint8_t>(ThresholdRule::kMad) ||
+      !in.get_text(incident.window_class) || !in.get(incident.class_score)) {
     return false;
   }
   incident.resolved = resolved != 0;

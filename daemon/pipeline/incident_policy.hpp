@@ -40,6 +40,7 @@ class IncidentPolicy {
     EventTime time;
     Offset offset = 0;
     const Verdict& verdict;
+    std::string_view window_class = {};  ///< What the model calls its window; empty: nothing.
   };
 
   /// Tells how each channel took part in the row, in any order. Called only for rows that a
@@ -89,6 +90,8 @@ class IncidentPolicy {
     double threshold = 0;
     double p_value = 1;
     ThresholdRule rule = ThresholdRule::kTail;
+    std::string window_class{};  // of the worst row that has one
+    double class_score = -1;     // of that row
     std::vector<Alert::Feature> features{};
     std::vector<Alert::Step> worst_steps{};
   };

@@ -6,7 +6,7 @@
 namespace anomalyd::pipeline {
 namespace {
 
-constexpr std::uint32_t kCalibrationVersion = 3;
+constexpr std::uint32_t kCalibrationVersion = 4;
 constexpr std::size_t kRowsPerCall = 4096;  // windows scored at once while calibrating
 
 std::size_t rows_to_fit(std::size_t rows, double calibration_share) {
@@ -19,6 +19,8 @@ struct ScaledRows {
   std::vector<float> held;           // [n x channels]; the last value, or 0, where missing
   std::vector<bool> missing;         // [n x channels]
   std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
+  std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
+  std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
 
   /// The first values, NaN where missing.
   [[nodiscard]] std::vector<float> observed(std::size_t count) const {
@@ -47,10 +49,12 @@ ScaledRows scale_rows(const History& history, Scaler& scaler) {
     } else {
       for (std::size_t cell = 0; cell < gap * width; ++cell) append(NAN);
       scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
+      scaled.times.insert(scaled.times.end(), gap, history.times[i]);
     }
     scaler.apply(std::span{history.rows}.subspan(i * width, width), history.times[i], row);
     for (const float value : row) append(value);
     scaled.filler.push_back(0);
+    scaled.times.push_back(history.times[i]);
   }
   return scaled;
 }
@@ -65,15 +69,33 @@ Result<Memory> memory_before(Scorer& scorer, const ScaledRows& scaled, std::size
   return memory;
 }
 
-/// Residuals of the rows [first, n), which the model was not fitted to: [n - first x members x
-/// channels], NaN where a cell was missing. `memory` moves on with them. Rows before the first one
+/// What a detector is calibrated on: [rows x members x channels] and, where the model has classes,
+/// [rows].
+struct CalibrationRows {
+  std::vector<float> residuals;
+  std::vector<std::int16_t> classes;
+
+  void append(const CalibrationRows& more) {
+    residuals.insert(residuals.end(), more.residuals.begin(), more.residuals.end());
+    classes.insert(classes.end(), more.classes.begin(), more.classes.end());
+  }
+};
+
+/// Which weights a model has for a series, and whether it knows it.
+struct Place {
+  std::uint32_t slot = 0;
+  std::uint32_t entity = 0;
+};
+
+/// Residuals of the rows [first, n), which the model was not fitted to, NaN where a cell was
+/// missing or a person has found a fault. `memory` moves on with them. Rows before the first one
 /// repeat it.
-Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
-                                        std::uint32_t slot, Memory& memory,
-                                        const std::stop_token& stop) {
+Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
+                                     Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  std::vector<float> all;
+  const std::vector<std::string>& classes = scorer.info().classes;
+  CalibrationRows all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     const std::size_t end = std::min(n, begin + kRowsPerCall);
@@ -84,19 +106,27 @@ Result<std::vector<float>> residuals_of(Scorer& scorer, const ScaledRows& scaled
       batch.rows.insert(batch.rows.end(), row, row + channels);
     }
     for (std::size_t i = begin; i < end; ++i) {
-      batch.windows.push_back({static_cast<std::uint32_t>(context - 1 + i - begin), slot, &memory});
+      batch.windows.push_back({.end_row = static_cast<std::uint32_t>(context - 1 + i - begin),
+                               .slot = place.slot,
+                               .memory = &memory,
+                               .time = scaled.times[i],
+                               .entity = place.entity});
     }
     auto residuals = scorer.score(batch);
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
     const std::size_t stride = residuals->members * channels;
     for (std::size_t i = begin; i < end; ++i) {
+      const bool is_fault =
+          !scaled.labels.empty() && scaled.labels[i] >= 0 &&
+          classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
+          classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
       for (std::size_t j = 0; j < stride; ++j) {
-        if (scaled.missing[i * channels + j % channels]) {
+        if (is_fault || scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
         }
       }
     }
-    all.insert(all.end(), residuals->values.begin(), residuals->values.end());
+    all.append({std::move(residuals->values), std::move(residuals->classes)});
   }
   return all;
 }
@@ -134,19 +164,20 @@ Status pool(std::span<const History> histories, std::span<const ScaledRows> scal
     if (!memory) return Failure{std::move(memory.error())};
     memories.push_back(*std::move(memory));
   }
-  std::vector<float> residuals;
+  CalibrationRows rows;
   for (std::size_t i = 0; i < count; ++i) {
     std::vector<Memory> others = memories;
     if (count > 1) others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
     Memory memory = Memory::pooled(others, channels);
-    auto one = residuals_of(scorer, scaled[i], fitted[i], 0, memory, stop);
+    auto one = residuals_of(scorer, scaled[i], fitted[i], {}, memory, stop);
     if (!one) return Failure{std::move(one.error())};
-    residuals.insert(residuals.end(), one->begin(), one->end());
+    rows.append(*one);
   }
   group.pooled_memory = Memory::pooled(memories, channels);
   group.pooled = Detector::calibrate(
-      residuals, scorer.info().members.size(), channels,
-      options.detector_for(histories[count - 1].windower.period(), histories.size()));
+      rows.residuals, scorer.info().members.size(), channels,
+      options.detector_for(histories[count - 1].windower.period(), histories.size()), rows.classes,
+      scorer.info().num_regimes());
   return {};
 }
 
@@ -279,7 +310,9 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   bool ok = group->pooled.load(in) && group->pooled_memory.load(in) && in.get(size) &&
             group->pooled_memory.fits(info.channels.size(), info.code_widths) &&
             group->pooled.channels() == info.channels.size() &&
-            group->pooled.members() == info.members.size();
+            group->pooled.members() == info.members.size() &&
+            (group->pooled.num_regimes() == 0 ||
+             group->pooled.num_regimes() == info.num_regimes());
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
@@ -303,7 +336,7 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
                       const ProgressFn& progress, std::stop_token stop) {
   std::vector<Scaler> scalers;
   std::vector<ScaledRows> scaled;
-  TrainingSet set{channels, {}};
+  TrainingSet set{channels, {}, classes_of(options.training.labels)};
   std::vector<std::size_t> fitted;  // rows of each series that fit the model
   for (const History& history : histories) {
     Scaler scaler = fit_scaler(history, options.training);
@@ -312,7 +345,17 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
     const std::size_t fit =
         rows_to_fit(scaled.back().filler.size(), options.training.calibration_share);
     fitted.push_back(fit);
-    set.series.push_back({history.series, scaled.back().observed(fit * channels.size())});
+    ScaledRows& rows = scaled.back();
+    if (!set.classes.empty()) {
+      rows.labels = label_rows(options.training.labels, set.classes, history.series, rows.times);
+    }
+    const auto first = [fit](const auto& values) {
+      using Values = std::decay_t<decltype(values)>;
+      return Values(values.begin(),
+                    values.begin() + static_cast<std::ptrdiff_t>(std::min(fit, values.size())));
+    };
+    set.series.push_back({history.series, rows.observed(fit * channels.size()), first(rows.times),
+                          first(rows.labels)});
   }
 
   Learned learned;
@@ -325,22 +368,26 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
   group->info = learned.scorer->info();
   const std::size_t members = group->info.members.size();
   for (std::size_t i = 0; i < histories.size(); ++i) {
-    const auto& slots = group->info.slots;
-    const auto own = std::find(slots.begin(), slots.end(), histories[i].series);
-    const auto slot = own == slots.end() ? 0U : static_cast<std::uint32_t>(own - slots.begin() + 1);
-    auto memory = memory_before(*learned.scorer, scaled[i], fitted[i], slot);
+    const auto place_in = [&](const std::vector<std::string>& names) {
+      const auto own = std::ranges::find(names, histories[i].series);
+      return own == names.end() ? 0U : static_cast<std::uint32_t>(own - names.begin() + 1);
+    };
+    const Place place{place_in(group->info.slots), place_in(group->info.entities)};
+    auto memory = memory_before(*learned.scorer, scaled[i], fitted[i], place.slot);
     if (!memory) return Failure{std::move(memory.error())};
-    auto residuals = residuals_of(*learned.scorer, scaled[i], fitted[i], slot, *memory, stop);
-    if (!residuals) return Failure{std::move(residuals.error())};
+    auto rows = residuals_of(*learned.scorer, scaled[i], fitted[i], place, *memory, stop);
+    if (!rows) return Failure{std::move(rows.error())};
 
     LearnedGroup::Known known{track_behind(histories[i], scalers[i], group->info.context, options),
                               histories[i].windower.as_of(
                                   EventTime{std::chrono::microseconds{histories[i].times.back()}})};
-    known.track.slot = slot;
+    known.track.slot = place.slot;
+    known.track.entity = place.entity;
     known.track.memory = *std::move(memory);
     known.track.detector =
-        Detector::calibrate(*residuals, members, channels.size(),
-                            options.detector_for(known.windower.period(), histories.size()));
+        Detector::calibrate(rows->residuals, members, channels.size(),
+                            options.detector_for(known.windower.period(), histories.size()),
+                            rows->classes, group->info.num_regimes());
     if (histories.size() == 1) {
       group->pooled = known.track.detector;
       group->pooled_memory = Memory::pooled(std::span{&known.track.memory, 1}, channels.size());

@@ -36,6 +36,7 @@ PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) no
   rows_filling += other.rows_filling;
   rows_missing += other.rows_missing;
   anomalous_rows += other.anomalous_rows;
+  benign_rows += other.benign_rows;
   incidents_opened += other.incidents_opened;
   data_faults += other.data_faults;
   series_evicted += other.series_evicted;
@@ -236,24 +237,34 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
       if (!std::isnan(request.raw[i * channels + c])) continue;
       for (std::size_t m = 0; m < residuals.members; ++m) values[m * channels + c] = NAN;
     }
-    judge_row(series, request, i, window++, values);
+    const std::int16_t window_class =
+        residuals.classes.empty() ? std::int16_t{-1} : residuals.classes[window];
+    judge_row(series, request, i, window++, values, window_class);
   }
   --requests_out_;
 }
 
 void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, std::size_t i,
-                                  std::size_t window, std::span<const float> residuals) {
+                                  std::size_t window, std::span<const float> residuals,
+                                  std::int16_t window_class) {
   const ScoreRequest::Row& row = request.rows[i];
-  const Verdict verdict = series.track.detector.judge(residuals);
+  const ModelInfo& model = request.group->info;
+  Verdict verdict = series.track.detector.judge(residuals, window_class);
+  verdict.window_class = window_class;
+  const std::string_view class_name = model.class_name(window_class);
+  if (class_name.starts_with(kBenignClass)) {  // people have said that this is no fault
+    counters_.benign_rows += verdict.alert ? 1 : 0;
+    verdict.alert = verdict.condition = verdict.lasting = false;
+  }
   ++counters_.windows_judged;
   counters_.judged_seconds += std::chrono::duration<double>(series.windower.period()).count() *
                               static_cast<double>(options_.window.stride);
   counters_.anomalous_rows += verdict.alert ? 1 : 0;
   if (observer_) observer_(series.id, row.time, verdict);
   if (!series.incidents.concerns(verdict)) return;
-  publish(series, request.group->info,
+  publish(series, model,
           series.incidents.observe(
-              series.id, {row.time, row.offset, verdict},
+              series.id, {row.time, row.offset, verdict, class_name},
               [&] { return evidence(series, request, i, window, residuals); }, options_.incidents));
 }
 

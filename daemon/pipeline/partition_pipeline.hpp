@@ -48,6 +48,7 @@ struct PipelineCounters {
   std::uint64_t rows_filling = 0;  ///< Not judged: the window was not full.
   std::uint64_t rows_missing = 0;  ///< Not judged: too much was missing.
   std::uint64_t anomalous_rows = 0;
+  std::uint64_t benign_rows = 0;  ///< Would have alerted, but are of a class known to be harmless.
   std::uint64_t incidents_opened = 0;
   std::uint64_t data_faults = 0;
   std::uint64_t series_evicted = 0;
@@ -177,7 +178,7 @@ class PartitionPipeline {
   void look_up_columns(Group& group);
   [[nodiscard]] bool load_series(StateReader& in);
   void judge_row(Series& series, const ScoreRequest& request, std::size_t row, std::size_t window,
-                 std::span<const float> residuals);
+                 std::span<const float> residuals, std::int16_t window_class);
   [[nodiscard]] std::vector<Alert::Feature> evidence(const Series& series,
                                                      const ScoreRequest& request, std::size_t row,
                                                      std::size_t window,

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <vector>
 
 #include "daemon/pipeline/alert_budget.hpp"
 #include "daemon/pipeline/data_faults.hpp"
 #include "daemon/pipeline/detector.hpp"
 #include "daemon/pipeline/incident_policy.hpp"
+#include "daemon/pipeline/labels.hpp"
 #include "daemon/pipeline/windower.hpp"
 
 namespace anomalyd::pipeline {
@@ -23,6 +25,7 @@ struct TrainingOptions {
   /// 0..10. Rows, as a share of `rows`, that finished series wait for slower ones of their group
   /// before training starts.
   double patience = 0.5;
+  std::vector<Label> labels{};  ///< What people have said of rows, for models that learn it.
 
   /// Rows of a series with which training waits for no other.
   [[nodiscard]] std::size_t enough_rows() const noexcept {

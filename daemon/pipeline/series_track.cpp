@@ -24,10 +24,10 @@ NotJudged SeriesTrack::append(const Windower::Row& row, std::span<const double> 
   static thread_local std::vector<float> scaled;  // scratch: no allocation per row
   scaled.assign(channels, NAN);
   for (std::uint32_t i = 0; i < row.missing_before; ++i) {
-    push(scaled, options.length);
+    push(scaled, row.time, options.length);
   }
   scaler.apply(raw, row.time.time_since_epoch().count(), scaled);
-  push(scaled, options.length);
+  push(scaled, row.time, options.length);
   ++num_rows_;
   filled_ = std::min<std::uint32_t>(filled_ + row.missing_before + 1,
                                     static_cast<std::uint32_t>(context));
@@ -45,7 +45,7 @@ NotJudged SeriesTrack::append(const Windower::Row& row, std::span<const double> 
   return NotJudged::kJudged;
 }
 
-void SeriesTrack::push(std::span<const float> scaled, std::size_t length) {
+void SeriesTrack::push(std::span<const float> scaled, EventTime time, std::size_t length) {
   const std::size_t channels = scaled.size();
   const std::size_t held = window_.size();
   window_.resize(held + channels);
@@ -57,6 +57,7 @@ void SeriesTrack::push(std::span<const float> scaled, std::size_t length) {
     window_[held + c] = absent ? last : scaled[c];
   }
   ++num_fresh_;
+  fresh_times_.push_back(time.time_since_epoch().count());
   if (holes_.size() < length) {
     holes_.push_back(missing);
   } else {
@@ -81,7 +82,11 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
                       window_.end());
     for (const std::uint32_t fresh : judged_rows) {
       batch.windows.push_back(
-          {static_cast<std::uint32_t>(base + history + fresh - first), slot, &memory});
+          {.end_row = static_cast<std::uint32_t>(base + history + fresh - first),
+           .slot = slot,
+           .memory = &memory,
+           .time = fresh_times_[fresh],
+           .entity = entity});
     }
   }
   const std::size_t keep = std::min(rows, context - 1);
@@ -95,6 +100,8 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
     window_.erase(window_.begin(), kept);
   }
   num_fresh_ = 0;
+  if (fresh_times_.capacity() > kFreshRows) fresh_times_ = {};
+  fresh_times_.clear();
 }
 
 bool SeriesTrack::fits(const ModelInfo& model) const {
@@ -102,8 +109,10 @@ bool SeriesTrack::fits(const ModelInfo& model) const {
   const std::size_t rows = window_.size() / channels;
   return scaler.num_channels() == channels && detector.channels() == channels &&
          detector.members() == model.members.size() && faults.num_channels() == channels &&
+         (detector.num_regimes() == 0 || detector.num_regimes() == model.num_regimes()) &&
          memory.fits(channels, model.code_widths) && slot <= model.slots.size() &&
-         rows < model.context && rows >= std::min<std::size_t>(filled_, model.context - 1);
+         entity <= model.entities.size() && rows < model.context &&
+         rows >= std::min<std::size_t>(filled_, model.context - 1);
 }
 
 void SeriesTrack::save(StateWriter& out) const {
@@ -113,6 +122,7 @@ void SeriesTrack::save(StateWriter& out) const {
   out.put(memory.is_fixed());
   if (!memory.is_fixed()) memory.save(out);
   out.put(slot);
+  out.put(entity);
   out.put(provisional);
   out.put_all(window_);
   out.put_all(holes_);
@@ -125,10 +135,11 @@ void SeriesTrack::save(StateWriter& out) const {
 
 bool SeriesTrack::load(StateReader& in, const Memory& group_memory) {
   num_fresh_ = 0;
+  fresh_times_.clear();
   bool shared = false;
   if (!scaler.load(in) || !detector.load(in) || !faults.load(in) || !in.get(shared)) return false;
   if (shared) memory = group_memory;
-  return (shared || memory.load(in)) && in.get(slot) && in.get(provisional) &&
+  return (shared || memory.load(in)) && in.get(slot) && in.get(entity) && in.get(provisional) &&
          in.get_all(window_) && in.get_all(holes_) && in.get(hole_at_) &&
          in.get(holes_in_window_) && in.get(filled_) && in.get(since_judged_) &&
          in.get(num_rows_) && (holes_.empty() || hole_at_ < holes_.size()) &&

@@ -34,6 +34,7 @@ class SeriesTrack {
   DataFaults faults;
   Memory memory;             ///< Changed by the scorer alone while windows are being scored.
   std::uint32_t slot = 0;    ///< Weights of the model that are this series' own; 0 is the pooled.
+  std::uint32_t entity = 0;  ///< Of those that the model tells apart; 0: none of them.
   bool provisional = false;  ///< Judged with the calibration of its group, not yet its own.
 
   /// Appends a row, scaled by `scaler`. `raw` holds the channels of the model, NaN where missing.
@@ -58,7 +59,7 @@ class SeriesTrack {
   [[nodiscard]] bool load(StateReader& in, const Memory& group_memory);
 
  private:
-  void push(std::span<const float> scaled, std::size_t length);
+  void push(std::span<const float> scaled, EventTime time, std::size_t length);
 
   std::vector<float> window_;         // [rows x channels], newest last
   std::vector<std::uint16_t> holes_;  // missing cells of the last `length` rows, a ring
@@ -66,6 +67,7 @@ class SeriesTrack {
   std::uint32_t holes_in_window_ = 0;
   std::uint32_t filled_ = 0;     // rows since the last restart, counted up to the context
   std::uint32_t num_fresh_ = 0;  // rows of window_ behind the history
+  std::vector<std::int64_t> fresh_times_;  // microseconds
   std::uint32_t since_judged_ = 0;
   std::uint64_t num_rows_ = 0;
 };

@@ -163,6 +163,7 @@ Result<Residuals> ScoringLoop::score_halves(Scorer& scorer, const Batch& batch) 
   auto second = score_in_parts(scorer, part_of(batch, middle, batch.windows.size()));
   if (!second) return second;
   first->values.insert(first->values.end(), second->values.begin(), second->values.end());
+  first->classes.insert(first->classes.end(), second->classes.begin(), second->classes.end());
   return first;
 }
 

@@ -148,6 +148,7 @@ std::string ServiceStatus::json() const {
       {"judged",
        {{"windows", sums.windows_judged},
         {"anomalous_rows", sums.anomalous_rows},
+        {"benign_rows", sums.benign_rows},
         {"not_judged_filling", sums.rows_filling},
         {"not_judged_missing", sums.rows_missing},
         {"incidents_opened", sums.incidents_opened},

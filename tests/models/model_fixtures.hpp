@@ -18,6 +18,17 @@ namespace anomalyd::models::testing {
 
 using Options = TorchModelFactory::Options;
 
+/// A row for each kind, for all that every one of them has to do.
+inline auto every_kind() {
+  return ::testing::Values("pca", "dense_ae", "conv_ae", "channel_ae", "vae", "conv_vae", "cvae",
+                           "aae", "aae_supervised", "aae_semi", "aae_cluster", "predictor",
+                           "memory", "latent", "auto");
+}
+/// Those that reconstruct windows, and say of the newest row just what they make of the window.
+inline auto autoencoders() {
+  return ::testing::Values("pca", "dense_ae", "conv_ae", "channel_ae", "vae", "conv_vae", "cvae");
+}
+
 /// Small and quick to train; tests change what they are about.
 inline Options small_options(std::string kind) {
   return {.kind = std::move(kind),
@@ -57,6 +68,7 @@ inline TrainingSet training_set(std::size_t channels, std::vector<std::vector<fl
   for (std::vector<float>& rows : series) {
     set.series.push_back({"s" + std::to_string(set.series.size()), std::move(rows)});
   }
+  set.classes = {"normal"};
   return set;
 }
 

@@ -16,6 +16,13 @@ std::string refusal(Options options) {
   return result ? "" : result.error().message;
 }
 
+TrainingSet fleet_of(std::size_t num_series, std::size_t channels) {
+  TrainingSet set;
+  set.channels.resize(channels);
+  set.series.resize(num_series);
+  return set;
+}
+
 TEST(ModelOptions, AcceptEveryKindAndEveryEnsembleOfThem) {
   for (const char* kind :
        {"auto", "pca", "dense_ae", "vae", "predictor", "memory", "linear", "var4+pca+dense_ae"}) {
@@ -48,7 +55,8 @@ TEST(ModelOptions, HaveAnEffortWhereKindIsAuto) {
 
 TEST(Plan, SaysWhatAutoChoseAndWhy) {
   const auto choice = [](Effort effort, std::size_t channels, std::size_t num_series) {
-    const auto plan = plan_members({.kind = "auto", .effort = effort}, channels, num_series);
+    const auto plan =
+        plan_members({.kind = "auto", .effort = effort}, fleet_of(num_series, channels));
     return plan ? plan->choice : plan.error().message;
   };
   EXPECT_EQ(choice(Effort::kLow, 4, 20),
@@ -64,7 +72,7 @@ TEST(Plan, SaysWhatAutoChoseAndWhy) {
 }
 
 TEST(Plan, SaysNothingOfAKindThatWasNamed) {
-  EXPECT_EQ(plan_members({.kind = "linear+latent"}, 4, 1)->choice, "");
+  EXPECT_EQ(plan_members({.kind = "linear+latent"}, fleet_of(1, 4))->choice, "");
 }
 
 TEST(Device, ResolvesNamesAndRefusesOthers) {

@@ -33,9 +33,7 @@ std::vector<float> one_by_one(const Trained& model, const Batch& batch) {
 }
 
 class EveryKindScores : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindScores,
-                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae", "predictor",
-                                           "memory", "latent", "auto"),
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKindScores, every_kind(),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKindScores, TheSameHoweverWindowsAreBatched) {
@@ -119,8 +117,7 @@ TEST_P(EveryKindOfOneChannelAtATime, SeesAFaultInTheChannelThatHasIt) {
 }
 
 class EveryAutoencoder : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryAutoencoder,
-                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae"),
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryAutoencoder, autoencoders(),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryAutoencoder, ReconstructsTheNewestRowThatItsResidualsAreTakenFrom) {

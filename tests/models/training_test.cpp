@@ -26,9 +26,7 @@ double rms(const std::vector<float>& values) {
 }
 
 class EveryKind : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
-                         ::testing::Values("pca", "dense_ae", "vae", "channel_ae", "predictor",
-                                           "memory", "latent", "auto"),
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind, every_kind(),
                          [](const auto& kind) { return kind.param; });
 
 TEST_P(EveryKind, ExpectsNormalRowsBetterThanZeroDoes) {

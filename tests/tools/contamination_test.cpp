@@ -78,6 +78,20 @@ TEST(Contaminate, DoesNothingForAShareOfZeroOrASeriesThatNeverVaries) {
   EXPECT_EQ(contaminate(rows, "g/a", kTrainEnd, {.share = 0.05}), 0U);
 }
 
+TEST(Contaminate, SpoilsTheSeriesOfASetAsTheyAreRead) {
+  LabelledSet set;
+  set.read = [](const Dataset::Entry& entry) -> Result<LabelledSeries> {
+    if (entry.entity == "gone") return fail(ErrorKind::kInvalid, "gone.csv: cannot be read");
+    return LabelledSeries{waves(), {}};
+  };
+  set = contaminated(std::move(set), {.share = 0.05});
+  Dataset::Entry entry;
+  entry.train_end = kTrainEnd;
+  EXPECT_FALSE(changed_rows(waves(), *set.read(entry)).empty());
+  entry.entity = "gone";
+  EXPECT_EQ(set.read(entry).error().message, "gone.csv: cannot be read");
+}
+
 TEST(Contaminate, SpoilsWhatThereIsRoomFor) {
   SeriesRows rows = waves();
   EXPECT_EQ(contaminate(rows, "g/a", 3, {.share = 0.5}), 2U) << "shorter than a burst";
