@@ -9,6 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using models::Corruption;
+using models::Effort;
 using models::ModelScope;
 using models::VaeScore;
 using pipeline::AlertBudget;
@@ -74,6 +75,10 @@ void add_model(Schema& schema) {
       .help(
           "Kind of model. auto goes by the number of series: linear with memory, with latent, "
           "alone.");
+  schema
+      .choice("model.effort", FIELD(model.effort),
+              {{"low", Effort::kLow}, {"normal", Effort::kNormal}, {"high", Effort::kHigh}})
+      .help("For auto: how much work a window may make, and how much memory a series may take.");
   schema
       .choice("model.scope", FIELD(model.scope),
               {{"auto", ModelScope::kAuto},

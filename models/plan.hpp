@@ -9,6 +9,12 @@
 
 namespace anomalyd::models {
 
+/// What is to be trained.
+struct Plan {
+  std::vector<MemberSpec> members;
+  std::string choice;  ///< What `auto` chose and why, a sentence; empty for other kinds.
+};
+
 /// Every name that `options.kind` may be, or be joined of by '+', `auto` first.
 [[nodiscard]] std::vector<std::string> kind_names();
 /// Whether a kind learns nothing without labelled rows.
@@ -17,8 +23,8 @@ namespace anomalyd::models {
 /// The members that `options.kind` names, ready to be trained on `set`, of which only the rows do
 /// not matter. Errors: kInvalid (an unknown name, the same member twice, labels or conditions that
 /// are not there).
-[[nodiscard]] Result<std::vector<MemberSpec>> plan_members(
-    const TorchModelFactory::Options& options, const TrainingSet& set);
+[[nodiscard]] Result<Plan> plan_members(const TorchModelFactory::Options& options,
+                                        const TrainingSet& set);
 
 /// Checks every range that the Options state. Errors: kInvalid, naming the first one outside.
 [[nodiscard]] Status check_options(const TorchModelFactory::Options& options);

@@ -7,6 +7,7 @@
 #include "models/plan.hpp"
 #include "models/torch_models.hpp"
 #include "tools/commands.hpp"
+#include "tools/contamination.hpp"
 #include "tools/detection_arguments.hpp"
 #include "tools/evaluation_report.hpp"
 #include "tools/evaluator.hpp"
@@ -37,6 +38,7 @@ struct Arguments {
   double alpha = 1e-3;
   std::size_t jobs = 1;
   std::size_t block_rows = 4096;
+  double contaminate = 0;
 };
 
 /// One evaluation of all series.
@@ -112,8 +114,9 @@ Status make_folders(const Arguments& arguments) {
 }
 
 /// Evaluates, and writes the files of this run.
-Result<Evaluated> evaluate(const Arguments& arguments, const LabelledSet& set,
-                           config::Options options, const Run& run) {
+Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::Options options,
+                           const Run& run) {
+  set = contaminated(std::move(set), {.share = arguments.contaminate, .seed = run.seed});
   options.model.kind = run.kind;
   options.model.seed = run.seed;
   options.model.threads = 1;  // the jobs are the parallelism
@@ -244,6 +247,11 @@ void add_runs(CLI::App& command, Arguments& arguments) {
       ->check(CLI::ExistingFile)
       ->excludes("--kinds")
       ->excludes("--seeds");
+  command
+      .add_option("--contaminate", arguments.contaminate,
+                  "Spoil this share of the rows learned from with bursts, by the seed")
+      ->check(CLI::Range(0.0, 0.5))
+      ->capture_default_str();
   command.add_option("--jobs", arguments.jobs, "Series at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
