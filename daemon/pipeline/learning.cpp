@@ -21,7 +21,13 @@ struct ScaledRows {
   std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
   std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
   std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
+  std::vector<std::size_t> breaks;   // rows behind a gap that no window spans
 
+  /// Whether there is a break within the window that ends at row `i`.
+  [[nodiscard]] bool is_torn(std::size_t i, std::size_t context) const {
+    const auto behind = std::ranges::upper_bound(breaks, i);
+    return behind != breaks.begin() && i - *(behind - 1) < context - 1;
+  }
   /// The first values, NaN where missing.
   [[nodiscard]] std::vector<float> observed(std::size_t count) const {
     std::vector<float> values{held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count)};
@@ -46,6 +52,7 @@ ScaledRows scale_rows(const History& history, Scaler& scaler) {
     const std::uint32_t gap = history.gaps[i];
     if (gap == History::kRestart) {
       scaler.restart();
+      if (i > 0) scaled.breaks.push_back(scaled.filler.size());
     } else {
       for (std::size_t cell = 0; cell < gap * width; ++cell) append(NAN);
       scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
@@ -88,8 +95,8 @@ struct Place {
 };
 
 /// Residuals of the rows [first, n), which the model was not fitted to, NaN where a cell was
-/// missing or a person has found a fault. `memory` moves on with them. Rows before the first one
-/// repeat it.
+/// missing, the window spans a gap, or a person has found a fault. `memory` moves on with them.
+/// Rows before the first one repeat it.
 Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
                                      Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
@@ -120,8 +127,9 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
           !scaled.labels.empty() && scaled.labels[i] >= 0 &&
           classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
           classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
+      const bool is_torn = scaled.is_torn(i, context);
       for (std::size_t j = 0; j < stride; ++j) {
-        if (is_fault || scaled.missing[i * channels + j % channels]) {
+        if (is_fault || is_torn || scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
         }
       }
@@ -421,8 +429,10 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
       return Values(values.begin(),
                     values.begin() + static_cast<std::ptrdiff_t>(std::min(count, values.size())));
     };
+    std::vector<std::size_t> breaks = rows.breaks;
+    std::erase_if(breaks, [count = fitted](std::size_t row) { return row >= count; });
     set.series.push_back({histories[i].series, rows.observed(fitted * channels.size()),
-                          first(rows.times), first(rows.labels)});
+                          first(rows.times), first(rows.labels), std::move(breaks)});
   }
 
   Learned learned;
