@@ -366,7 +366,7 @@ void Service::gather_status() {
       });
     });
   }
-  using Input = Learner::Input;
+  using pipeline::Input;
   if (!stopping_) learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
 }
 
