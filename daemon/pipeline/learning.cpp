@@ -21,6 +21,7 @@ struct ScaledRows {
   std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
   std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
   std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
+  std::vector<bool> faults;          // whether that is a fault; empty without labels
 
   /// The first values, NaN where missing.
   [[nodiscard]] std::vector<float> observed(std::size_t count) const {
@@ -94,7 +95,6 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
                                      Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  const std::vector<std::string>& classes = scorer.info().classes;
   CalibrationRows all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
@@ -116,10 +116,7 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
     const std::size_t stride = residuals->members * channels;
     for (std::size_t i = begin; i < end; ++i) {
-      const bool is_fault =
-          !scaled.labels.empty() && scaled.labels[i] >= 0 &&
-          classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
-          classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
+      const bool is_fault = !scaled.faults.empty() && scaled.faults[i];
       for (std::size_t j = 0; j < stride; ++j) {
         if (is_fault || scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
@@ -311,8 +308,7 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
             group->pooled_memory.fits(info.channels.size(), info.code_widths) &&
             group->pooled.channels() == info.channels.size() &&
             group->pooled.members() == info.members.size() &&
-            (group->pooled.num_regimes() == 0 ||
-             group->pooled.num_regimes() == info.num_regimes());
+            (group->pooled.num_regimes() == 0 || group->pooled.num_regimes() == info.num_regimes());
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
@@ -348,6 +344,10 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
     ScaledRows& rows = scaled.back();
     if (!set.classes.empty()) {
       rows.labels = label_rows(options.training.labels, set.classes, history.series, rows.times);
+      for (const std::int16_t label : rows.labels) {
+        rows.faults.push_back(
+            label >= 0 && set.classes[static_cast<std::size_t>(label)].starts_with(kFaultClass));
+      }
     }
     const auto first = [fit](const auto& values) {
       using Values = std::decay_t<decltype(values)>;

@@ -96,6 +96,20 @@ TEST(Candidates, CountTheSlowerSeriesOfOtherPartitions) {
   EXPECT_FALSE(none.may_be_learned(options, Input::kHasEnded));
 }
 
+TEST(Labels, OfFaultsKeepTheirRowsFromCalibratingModelsOfAnyKind) {
+  const auto calibration = [](const std::string& name) {
+    PipelineOptions options = options_for_test();
+    options.training.labels = {{"a", at(580), at(590), name}};
+    PipelineDriver driver{options, {{"cpu", "%"}, {"mem", "MB"}}};
+    Fleet fleet{driver};
+    fleet.run({"a"}, 0, 600);
+    PersistenceFactory factory;
+    EXPECT_TRUE(driver.train(factory));
+    return driver.group()->calibration();
+  };
+  EXPECT_NE(calibration("fault: pump"), calibration("benign: backup"));
+}
+
 TEST_F(PartitionPipelineTest, JudgesEveryRowThatCameWhileTheModelWasTrained) {
   fleet_.run({"a"}, 0, 700);
   EXPECT_THAT(driver_.verdicts, IsEmpty());
