@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kSmallestBlock = 64;
 constexpr std::size_t kLargestBlock = 512;
 constexpr std::size_t kAcceleratorBlock = std::size_t{1} << 16;
+constexpr std::size_t kAcceleratorCells = std::size_t{1} << 28;  // 1 GB
 
 std::string kind_of(const std::vector<NamedMember>& members) {
   const std::string_view first = members.front().member->kind();
@@ -111,8 +112,13 @@ at::Tensor TorchScorer::on_device(const Batch& batch) const {
 void TorchScorer::for_each_job(const Batch& batch, const at::Tensor& device_rows,
                                const std::function<void(const Unfolded&)>& score_job) {
   const std::size_t share = (batch.windows.size() + pool_->threads() - 1) / pool_->threads();
+  const auto cells = static_cast<std::int64_t>(batch.context * batch.channels);
   const std::size_t block =
-      device_rows.defined() ? kAcceleratorBlock : std::clamp(share, kSmallestBlock, kLargestBlock);
+      device_rows.defined()
+          ? std::clamp<std::size_t>(kAcceleratorCells / static_cast<std::size_t>(cells), 1,
+                                    kAcceleratorBlock)
+          : std::min(std::clamp(share, kSmallestBlock, kLargestBlock),
+                     static_cast<std::size_t>(windows_at_once(cells)));
   const std::vector<ScoringJob> jobs = plan_jobs(batch.windows, block);
   use_one_thread();
   pool_->run(jobs.size(), [&](std::size_t i) {

@@ -121,6 +121,8 @@ TorchScorer::Recalled TorchScorer::recall_one(const Batch& batch, const at::Tens
                                               const OfMemory& series, Residuals& result) const {
   const std::vector<std::int64_t>& all = series.windows.windows;
   const std::size_t stride = result.members * result.channels;
+  const auto at_once = static_cast<std::size_t>(
+      windows_at_once(static_cast<std::int64_t>(batch.context * batch.channels)));
   Recalled recalled;
   for (std::size_t begin = 0; begin < all.size();) {
     if (begin > 0) {
@@ -129,7 +131,7 @@ TorchScorer::Recalled TorchScorer::recall_one(const Batch& batch, const at::Tens
     }
     const Memory& memory = recalled.before ? *recalled.before : *series.memory;
     const std::size_t count =
-        std::min({all.size() - begin, rows_to_update(memory), kWindowsPerBlock});
+        std::min({all.size() - begin, rows_to_update(memory), kWindowsPerBlock, at_once});
     const auto first = all.begin() + static_cast<std::ptrdiff_t>(begin);
     const ScoringJob windows{series.windows.slots,
                              {first, first + static_cast<std::ptrdiff_t>(count)}};
