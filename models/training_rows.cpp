@@ -147,17 +147,28 @@ at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count) {
   return ends.index_select(0, picks.floor_divide(max_count));
 }
 
-at::Tensor conditions_of(const TrainingRows& rows, const Conditions& conditions) {
+at::Tensor conditions_at(const TrainingRows& rows, const Conditions& conditions,
+                         const at::Tensor& ends) {
   if (conditions.width() == 0) return {};
-  const at::Tensor host = rows.values.cpu();
+  const at::Tensor flat = ends.flatten();
+  const at::Tensor newest = rows.values.index_select(0, flat).cpu();
+  const at::Tensor indices = flat.cpu();
   const auto channels = static_cast<std::size_t>(rows.channels());
-  const std::span cells{host.data_ptr<float>(), static_cast<std::size_t>(host.numel())};
+  const std::span cells{newest.data_ptr<float>(), static_cast<std::size_t>(newest.numel())};
   std::vector<float> values;
-  for (std::size_t i = 0; i < rows.times.size(); ++i) {
-    conditions.append(rows.times[i], rows.entities[i], cells.subspan(i * channels, channels),
+  for (std::size_t i = 0; i < cells.size() / channels; ++i) {
+    const auto row = static_cast<std::size_t>(indices.data_ptr<std::int64_t>()[i]);
+    conditions.append(rows.times[row], rows.entities[row], cells.subspan(i * channels, channels),
                       values);
   }
-  return at::tensor(values).view({-1, conditions.width()}).to(rows.values.device());
+  std::vector<std::int64_t> sizes = ends.sizes().vec();
+  sizes.push_back(conditions.width());
+  return at::tensor(values).view(sizes).to(rows.values.device());
+}
+
+std::int64_t windows_at_once(std::int64_t cells) {
+  constexpr std::int64_t kMostCells = std::int64_t{1} << 24;  // 64 MB
+  return std::max<std::int64_t>(1, kMostCells / cells);
 }
 
 at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,

@@ -56,8 +56,12 @@ struct EndSplit {
 /// At most `max_count` of `ends`, evenly spaced.
 [[nodiscard]] at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count);
 
-/// The conditions at each row: [rows, width]; undefined if there are none.
-[[nodiscard]] at::Tensor conditions_of(const TrainingRows& rows, const Conditions& conditions);
+/// The conditions at these rows, [..., width] for ends [...]; undefined if there are none.
+[[nodiscard]] at::Tensor conditions_at(const TrainingRows& rows, const Conditions& conditions,
+                                       const at::Tensor& ends);
+
+/// How many windows of so many cells may be in memory at once, where the number is free.
+[[nodiscard]] std::int64_t windows_at_once(std::int64_t cells);
 
 /// The rows at `ends - lag` for each lag, side by side: [..., lags x channels] for ends [...].
 [[nodiscard]] at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,

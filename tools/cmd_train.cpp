@@ -58,6 +58,7 @@ std::string report_text(const pipeline::Learned& learned, const HistoryCollector
                         member.epochs == 0 ? "-" : fmt::to_string(member.epochs),
                         loss(member.fit_loss), loss(member.validation_loss));
   }
+  for (const std::string& note : report.notes) text += fmt::format("  note: {}\n", note);
   return text;
 }
 

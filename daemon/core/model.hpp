@@ -112,6 +112,7 @@ struct TrainingReport {
     int epochs = 0;              ///< 0 for closed forms.
   };
   std::vector<Member> members;
+  std::vector<std::string> notes;  ///< Where the model is not as it was asked for: sentences.
   std::size_t windows = 0;
   double seconds = 0;
 };

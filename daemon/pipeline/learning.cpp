@@ -21,6 +21,7 @@ struct ScaledRows {
   std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
   std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
   std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
+  std::vector<bool> faults;          // whether that is a fault; empty without labels
   std::vector<std::size_t> breaks;   // rows behind a gap that no window spans
 
   /// Whether there is a break within the window that ends at row `i`.
@@ -101,7 +102,6 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
                                      Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  const std::vector<std::string>& classes = scorer.info().classes;
   CalibrationRows all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
@@ -123,10 +123,7 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
     const std::size_t stride = residuals->members * channels;
     for (std::size_t i = begin; i < end; ++i) {
-      const bool is_fault =
-          !scaled.labels.empty() && scaled.labels[i] >= 0 &&
-          classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
-          classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
+      const bool is_fault = !scaled.faults.empty() && scaled.faults[i];
       const bool is_torn = scaled.is_torn(i, context);
       for (std::size_t j = 0; j < stride; ++j) {
         if (is_fault || is_torn || scaled.missing[i * channels + j % channels]) {
@@ -178,6 +175,10 @@ std::vector<Prepared> prepare(std::span<const History> histories, const Pipeline
     ScaledRows rows = scale_rows(history, scaler);
     if (!classes.empty()) {
       rows.labels = label_rows(options.training.labels, classes, history.series, rows.times);
+      for (const std::int16_t label : rows.labels) {
+        rows.faults.push_back(label >= 0 &&
+                              classes[static_cast<std::size_t>(label)].starts_with(kFaultClass));
+      }
     }
     const std::size_t fitted = rows_to_fit(rows.filler.size(), options.training.calibration_share);
     all.push_back({std::move(scaler), std::move(rows), fitted});
@@ -413,15 +414,14 @@ Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
                                                       const PipelineOptions& options,
                                                       const LearnedGroup* before,
                                                       std::stop_token stop) {
-  return calibrate(scorer, histories, prepare(histories, options, before, scorer.info().classes),
-                   options, stop);
+  return calibrate(scorer, histories, prepare(histories, options, before), options, stop);
 }
 
 Result<Learned> learn(std::span<const History> histories, const std::vector<Channel>& channels,
                       ModelFactory& factory, const PipelineOptions& options,
                       const ProgressFn& progress, std::stop_token stop) {
   TrainingSet set{channels, {}, classes_of(options.training.labels)};
-  const std::vector<Prepared> prepared = prepare(histories, options, nullptr, set.classes);
+  const std::vector<Prepared> prepared = prepare(histories, options, nullptr);
   for (std::size_t i = 0; i < histories.size(); ++i) {
     const auto& [scaler, rows, fitted] = prepared[i];
     const auto first = [count = fitted](const auto& values) {

@@ -60,6 +60,9 @@ struct PipelineCounters {
   PipelineCounters& operator+=(const PipelineCounters& other) noexcept;
 };
 
+/// Whether more samples will come.
+enum class Input : std::uint8_t { kGoesOn, kHasEnded };
+
 /// Readiness of the series of one partition, for `status` and the cold start.
 struct Readiness {
   std::size_t warming = 0;      ///< Collecting rows.
@@ -143,9 +146,10 @@ class PartitionPipeline {
     /// Adds those of another partition.
     Candidates& operator+=(Candidates other);
     /// Whether it is time to learn from those that wait: none still collects, or they have waited
-    /// long enough for the slower ones.
-    [[nodiscard]] bool may_be_learned(const TrainingOptions& options) const noexcept {
-      return waiting > 0 && (warming == 0 || most_rows >= options.enough_rows());
+    /// long enough for the slower ones, or nothing more will come.
+    [[nodiscard]] bool may_be_learned(const TrainingOptions& options, Input input) const noexcept {
+      return waiting > 0 &&
+             (input == Input::kHasEnded || warming == 0 || most_rows >= options.enough_rows());
     }
   };
   /// By group.
