@@ -33,7 +33,7 @@ class LatentMemory final : public MemoryMember {
     return networks_.fit(rows, run);
   }
 
-  std::int64_t code_width() const override { return networks_.latent; }
+  std::int64_t code_width(std::int64_t /*channels*/) const override { return networks_.latent; }
   std::int64_t bank_windows(std::int64_t channels) const override {
     return windows_in_bank(values_, networks_.window * channels);
   }

@@ -46,7 +46,7 @@ class WindowMemory final : public MemoryMember {
     return Fitted{{at::stack(sums)}};
   }
 
-  std::int64_t code_width() const override { return window_; }
+  std::int64_t code_width(std::int64_t /*channels*/) const override { return window_; }
   std::int64_t bank_windows(std::int64_t channels) const override {
     return windows_in_bank(values_, window_ * channels);
   }
@@ -79,23 +79,31 @@ at::Tensor MemoryMember::residuals(const at::Tensor& /*inputs*/, const at::Tenso
   TORCH_CHECK(false, kind(), " compares windows with a memory");
 }
 
-at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes) {
+at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes, Distance distance) {
   const std::int64_t channels = codes.size(0);
   const auto size = static_cast<std::int64_t>(bank.size(static_cast<std::size_t>(channels)));
   if (size == 0) return codes.new_full({channels, codes.size(1)}, NAN);
-  const at::Tensor known =
-      view_of(bank.codes->values, {channels, size, bank.width}, codes.device());
-  const at::Tensor squares = view_of(bank.codes->squares, {channels, 1, size}, codes.device());
+  at::Tensor known = view_of(bank.codes->values, {channels, size, bank.width}, codes.device());
+  at::Tensor squares = view_of(bank.codes->squares, {channels, 1, size}, codes.device());
+  at::Tensor asked = codes;
+  if (distance == Distance::kOfWholeWindows && channels > 1) {
+    // One code of all parts, side by side, compared as if there were one channel.
+    known = known.transpose(0, 1).reshape({1, size, -1});
+    squares = squares.sum(0, /*keepdim=*/true);
+    asked = codes.transpose(0, 1).reshape({1, codes.size(1), -1});
+  }
   std::vector<at::Tensor> distances;
-  for (const at::Tensor& part : codes.split(kWindowsPerStep, 1)) {
+  for (const at::Tensor& part : asked.split(kWindowsPerStep, 1)) {
     // |a - b|^2 = |a|^2 + |b|^2 - 2ab says which is the nearest; the distance itself would lose all
     // its digits that way when it is small.
     const at::Tensor which = at::baddbmm(squares, part, known.transpose(1, 2), 1, -2).argmin(2);
-    const at::Tensor found =
-        known.gather(1, which.unsqueeze(2).expand({-1, -1, static_cast<std::int64_t>(bank.width)}));
+    const at::Tensor found = known.gather(1, which.unsqueeze(2).expand({-1, -1, known.size(2)}));
     distances.push_back((part - found).square_().sum(2));
   }
-  return at::cat(distances, 1).div_(static_cast<double>(bank.window)).sqrt_();
+  return at::cat(distances, 1)
+      .div_(static_cast<double>(bank.window))
+      .sqrt_()
+      .expand({channels, -1});
 }
 
 Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options) {

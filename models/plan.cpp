@@ -175,6 +175,13 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
+  if (name == "wbank") {
+    MemberSpec spec = autoencoder("window_memory", options, set);
+    spec.name = name;
+    spec.options["window"] = {16};
+    spec.options["values"] = {kCellsInBank};
+    return spec;
+  }
   if (name == "pca") {
     return MemberSpec{name,
                       name,
@@ -242,7 +249,7 @@ std::vector<std::string> kind_names() {
   return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
           "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
           "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
-          "ar16",     "bank16",      "bank32",         "bank32c"};
+          "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
 }
 
 bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }

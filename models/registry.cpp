@@ -23,6 +23,7 @@ constexpr Row kKinds[] = {
     {"channel_ae", make_channel_ae},          // small autoencoder for each channel
     {"memory", make_memory},                  // nearest normal window
     {"latent_memory", make_latent_memory},    // nearest code of a normal window
+    {"window_memory", make_window_memory},    // the same, one code of all channels
 };
 
 }  // namespace

@@ -46,7 +46,8 @@ Result<Memory> TorchScorer::memorize(std::span<const float> rows, std::uint32_t 
     for (const MemoryMember* member : recalling_) {
       const auto window = static_cast<std::size_t>(member->lags().front()) + 1;
       Memory::Bank bank = make_bank(
-          {window, static_cast<std::size_t>(member->code_width()),
+          {window,
+           static_cast<std::size_t>(member->code_width(static_cast<std::int64_t>(channels))),
            static_cast<std::size_t>(member->bank_windows(static_cast<std::int64_t>(channels)))},
           fitted, learned);
       ScoringJob job{{static_cast<std::int64_t>(slot)}, {}};
@@ -102,7 +103,9 @@ void TorchScorer::recall(const Batch& batch, const at::Tensor& device_rows, Scor
       Memory::Bank& bank = memory.banks[m];
       const at::Tensor codes =
           recalling_[m]->codes(block.inputs(recalling_[m]->lags()), block.choice());
-      const at::Tensor distances = nearest(bank, codes);
+      const at::Tensor distances =
+          nearest(bank, codes,
+                  recalling_[m]->is_whole() ? Distance::kOfWholeWindows : Distance::kOfChannels);
       block.scatter(distances.t(), result.values.data() + info_.recalling[m] * result.channels,
                     stride);
       const bool needs_codes = notes_any(memory, bank, count);
