@@ -61,6 +61,15 @@ at::Tensor SlotChoice::of(const at::Tensor& stacked) const {
   return slots_.defined() ? stacked.index_select(0, slots_) : stacked.select(0, slot_);
 }
 
+double operations_of(const std::vector<Layer>& layers) {
+  std::int64_t multiplications = 0;
+  for (const Layer& layer : layers) {
+    const std::int64_t times = layer.convolution.is_used() ? layer.convolution.outputs() : 1;
+    multiplications += times * layer.weight.size(1) * layer.weight.size(2);
+  }
+  return 2 * static_cast<double>(multiplications);
+}
+
 at::Tensor forward(const std::vector<Layer>& layers, const at::Tensor& inputs,
                    const SlotChoice& choice) {
   at::Tensor x = inputs;

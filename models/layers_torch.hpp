@@ -50,6 +50,9 @@ struct Layer {
   Convolution convolution{};
 };
 
+/// Floating-point operations that one window takes, two for a multiplication and its addition.
+[[nodiscard]] double operations_of(const std::vector<Layer>& layers);
+
 /// The output of the last layer: [n, out], or [g, n, out].
 [[nodiscard]] at::Tensor forward(const std::vector<Layer>& layers, const at::Tensor& inputs,
                                  const SlotChoice& choice);

@@ -87,6 +87,9 @@ class Member {
   void adopt(std::vector<at::Tensor> weights, const ModelShape& shape);
   [[nodiscard]] const std::vector<at::Tensor>& weights() const noexcept { return weights_; }
   [[nodiscard]] std::size_t num_parameters() const;
+  /// Floating-point operations that scoring one window takes, two for a multiplication and its
+  /// addition; of a memory, with a full bank. After adopt().
+  [[nodiscard]] virtual double operations() const = 0;
 
   /// Whether it is a MemoryMember, which the scorer asks for distances instead of the following.
   [[nodiscard]] virtual bool recalls() const { return false; }
@@ -126,6 +129,7 @@ class Member {
 /// A member whose expectation is the output of layers that take nothing but the inputs.
 class LinearMember : public Member {
  public:
+  [[nodiscard]] double operations() const override { return operations_of(newest_); }
   [[nodiscard]] at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
                                      const SlotChoice& choice) const override;
   [[nodiscard]] bool reconstructs() const override { return !window_.empty(); }

@@ -175,10 +175,16 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
-  if (name == "wbank") {
+  if (name.starts_with("masked_ae")) {
+    MemberSpec spec = autoencoder("masked_ae", options, set);
+    spec.name = name;
+    spec.options["window"] = {name.size() > 9 ? std::stod(name.substr(9)) : 16};
+    return spec;
+  }
+  if (name.starts_with("wbank")) {
     MemberSpec spec = autoencoder("window_memory", options, set);
     spec.name = name;
-    spec.options["window"] = {16};
+    spec.options["window"] = {name.size() > 5 ? std::stod(name.substr(5)) : 16};
     spec.options["values"] = {kCellsInBank};
     return spec;
   }

@@ -38,8 +38,7 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
     if (const auto* memory = dynamic_cast<const MemoryMember*>(entry.member.get())) {
       recalling_.push_back(memory);
       info_.recalling.push_back(info_.members.size());
-      info_.code_widths.push_back(static_cast<std::uint32_t>(
-          memory->code_width(static_cast<std::int64_t>(info_.channels.size()))));
+      info_.code_widths.push_back(static_cast<std::uint32_t>(memory->bank(shape().channels).width));
     }
     info_.members.push_back(entry.name);
   }

@@ -80,7 +80,10 @@ double newest_row_loss(const Member& member, const TrainingRows& rows, std::int6
 TrainingReport::Member report_of(const NamedMember& entry, const TrainingRows& rows, int epochs) {
   const std::int64_t context = entry.member->lags().front() + 1;
   const std::int64_t first = rows.num_slots() > 1 ? 1 : 0;
-  TrainingReport::Member report{entry.name, entry.member->num_parameters(), 0, 0, epochs};
+  TrainingReport::Member report{.name = entry.name,
+                                .parameters = entry.member->num_parameters(),
+                                .epochs = epochs,
+                                .operations = entry.member->operations()};
   if (entry.member->recalls()) {
     // What it knows is in the memory of each series, which is yet to come.
     report.fit_loss = report.validation_loss = std::numeric_limits<double>::quiet_NaN();

@@ -108,6 +108,8 @@ struct TrainingReport {
     double fit_loss = 0;
     double validation_loss = 0;  ///< The same on the later rows kept out; NaN without any.
     int epochs = 0;              ///< 0 for closed forms.
+    /// Floating-point operations to score one window, two for a multiplication and its addition.
+    double operations = 0;
   };
   std::vector<Member> members;
   std::size_t windows = 0;
