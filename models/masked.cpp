@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "models/masked_torch.hpp"
 #include "models/tensor_torch.hpp"
@@ -32,6 +33,23 @@ TrainingBatch newest_of(const TrainingBatch& batch, std::int64_t channels) {
   newest.windows = batch.windows.narrow(2, past, channels);
   if (batch.observed.defined()) newest.observed = batch.observed.narrow(2, past, channels);
   return newest;
+}
+
+// Random, but the same in every slot. As large as keeps the size of what goes through (He et al.
+// 2015): there are few steps to grow in.
+std::vector<at::Tensor> start(const std::vector<LayerPlan>& plan, const TrainingRows& rows,
+                              std::uint64_t seed) {
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  std::vector<at::Tensor> weights;
+  for (const LayerPlan& layer : plan) {
+    const double gain = layer.relu ? 1.4 : 1.0;
+    const at::Tensor weight =
+        at::randn({1, layer.inputs, layer.outputs}, generator, at::TensorOptions{at::kFloat}) *
+        (gain / std::sqrt(static_cast<double>(layer.inputs)));
+    weights.push_back(weight.repeat({rows.num_slots(), 1, 1}).to(rows.values.device()));
+    weights.push_back(at::zeros_like(weights.back().narrow(1, 0, 1)));
+  }
+  return weights;
 }
 
 }  // namespace
@@ -99,8 +117,7 @@ Result<Fitted> MaskedNetwork::fit(const TrainingRows& rows, const FitRun& run) {
   ours.options.trimmed = kTrimmed;
   auto fitted =
       minimise([this](const auto& weights, const auto& batch) { return loss(weights, batch); },
-               starting_weights(plan(rows.channels()), rows, run.options.seed), rows, trunk.window,
-               ours);
+               start(plan(rows.channels()), rows, run.options.seed), rows, trunk.window, ours);
   if (fitted) whiten(fitted->weights, rows);
   return fitted;
 }

@@ -112,6 +112,15 @@ MemberSpec autoencoder(const std::string& kind, const Options& options, const Tr
            {"latent", {static_cast<double>(latent)}}}};
 }
 
+// Of all channels, which need fewer rows than one does to tell what comes next.
+MemberSpec masked(std::string name, const std::string& kind, const Options& options,
+                  const TrainingSet& set) {
+  MemberSpec spec = autoencoder(kind, options, set);
+  spec.name = std::move(name);
+  spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
+  return spec;
+}
+
 // Filters in place of widths.
 MemberSpec convolutional(const std::string& kind, const Options& options, const TrainingSet& set) {
   MemberSpec spec = autoencoder(kind, options, set);
@@ -175,16 +184,9 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
-  if (name.starts_with("masked_ae")) {
-    MemberSpec spec = autoencoder("masked_ae", options, set);
-    spec.name = name;
-    spec.options["window"] = {name.size() > 9 ? std::stod(name.substr(9)) : 16};
-    return spec;
-  }
-  if (name.starts_with("wbank")) {
-    MemberSpec spec = autoencoder("window_memory", options, set);
-    spec.name = name;
-    spec.options["window"] = {name.size() > 5 ? std::stod(name.substr(5)) : 16};
+  if (name == "masked_ae") return masked(name, name, options, set);
+  if (name == "wbank") {
+    MemberSpec spec = masked(name, "window_memory", options, set);
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
@@ -253,8 +255,8 @@ TrainingSet anything(const Options& options) {
 
 std::vector<std::string> kind_names() {
   return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
-          "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
-          "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
+          "dense_ae", "conv_ae",     "channel_ae", "masked_ae", "vae",
+          "conv_vae", "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
           "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
 }
 
