@@ -58,6 +58,12 @@ at::Tensor apply(const Layer& layer, const at::Tensor& weight, const at::Tensor&
 }  // namespace
 
 at::Tensor SlotChoice::of(const at::Tensor& stacked) const {
+  if (stacked.size(0) == 1 && slots_.defined()) {
+    std::vector<std::int64_t> sizes = stacked.sizes().vec();
+    sizes.front() = slots_.size(0);
+    return stacked.expand(sizes);
+  }
+  if (stacked.size(0) == 1) return stacked.select(0, 0);
   return slots_.defined() ? stacked.index_select(0, slots_) : stacked.select(0, slot_);
 }
 

@@ -30,6 +30,7 @@ class ChannelMemory final : public MemoryMember {
             {"centred", {centred_ ? 1.0 : 0.0}},
             {"values", {static_cast<double>(values_)}}};
   }
+  bool is_network() const override { return false; }
   std::vector<std::int64_t> lags() const override { return window_lags(window_); }
   // Scoring needs none. These say which rows the model was learned from, so that another one has
   // another version.

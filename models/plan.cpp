@@ -71,6 +71,8 @@ std::string reason(const Choice& choice, std::size_t channels, std::size_t num_s
 }
 
 constexpr double kCellsInBank = 65'536;
+constexpr std::size_t kMostNetworks = 64;  // of as many series; more share them
+constexpr std::size_t kMostClosedForms = 1000;
 
 struct Alias {
   std::string_view name;
@@ -228,6 +230,12 @@ bool chooses(std::string_view kind) {
   return ('+' + std::string{kind} + '+').find("+auto+") != std::string::npos;
 }
 
+ModelScope scope_for(const Options& options, std::size_t num_series) {
+  if (options.scope != ModelScope::kAuto) return options.scope;
+  if (num_series <= kMostNetworks) return ModelScope::kPerSeries;
+  return num_series <= kMostClosedForms ? scope_of_fleet(options) : ModelScope::kPooled;
+}
+
 // The names of members, with those of `automatic` for `auto`.
 Result<std::vector<std::string>> distinct_names(std::string_view kind, std::string_view automatic) {
   std::vector<std::string> names = split_names(kind, automatic);
@@ -260,6 +268,10 @@ std::vector<std::string> kind_names() {
           "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
 }
 
+ModelScope scope_of_fleet(const Options& options) {
+  return options.effort == Effort::kLow ? ModelScope::kPooledNetworks : ModelScope::kPooled;
+}
+
 bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }
 
 Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
@@ -269,6 +281,7 @@ Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
   const auto names = distinct_names(options.kind, automatic.members);
   if (!names) return Failure{names.error()};
   Plan plan;
+  plan.scope = scope_for(options, num_series);
   for (const std::string& name : *names) {
     auto spec = member(name, options, set);
     if (!spec) return Failure{std::move(spec.error())};

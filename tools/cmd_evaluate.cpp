@@ -123,7 +123,9 @@ Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::
   options.model.kind = run.kind;
   options.model.seed = run.seed;
   options.model.threads = 1;  // the jobs are the parallelism
-  if (arguments.pooled) options.model.scope = models::ModelScope::kPooled;
+  if (arguments.pooled && options.model.scope == models::ModelScope::kAuto) {
+    options.model.scope = models::scope_of_fleet(options.model);
+  }
   const MonotonicTime begin = system_clock().monotonic();
   const std::filesystem::path out = std::filesystem::path{arguments.out} / run.name;
   const auto make_factory = [&]() -> Result<std::unique_ptr<ModelFactory>> {
@@ -261,7 +263,7 @@ void add_runs(CLI::App& command, Arguments& arguments) {
       ->excludes("--seeds");
   command
       .add_flag("--pooled", arguments.pooled,
-                "Learn one model, with the same weights for all, from the series of each group")
+                "Learn the series of a group together, and share weights as a large fleet does")
       ->excludes("--checkpoint");
   command
       .add_option("--contaminate", arguments.contaminate,

@@ -253,6 +253,19 @@ TEST(Scope, PoolsManySeriesAndStacksFew) {
   EXPECT_THAT(trained(small_options("pca"), training_set(1, many))->info().slots, SizeIs(0));
 }
 
+TEST(Scope, PoolsTheNetworksAloneOfManySeriesAtLowEffort) {
+  std::vector<std::vector<float>> many;
+  for (unsigned i = 0; i < 65; ++i) many.push_back(coupled_rows(40, 1, i));
+  Options options = small_options("auto");
+  options.effort = Effort::kLow;
+  TrainingReport report;
+  const auto scorer = trained(options, training_set(1, many), &report);
+  EXPECT_THAT(scorer->info().slots, SizeIs(65));
+  ASSERT_THAT(report.members, SizeIs(2));
+  EXPECT_GT(report.members[0].parameters, 65U) << "vard";
+  EXPECT_EQ(report.members[1].parameters, 9U * 32 + 2 * 32 * 8 + 32 * 8 + 32 + 8 + 32 + 8) << "latent";
+}
+
 TEST(Scope, LeavesShortSeriesToThePooledModel) {
   const auto scorer = trained(
       small_options("pca"),
