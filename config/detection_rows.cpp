@@ -83,8 +83,11 @@ void add_model(Schema& schema) {
       .choice("model.scope", FIELD(model.scope),
               {{"auto", ModelScope::kAuto},
                {"pooled", ModelScope::kPooled},
+               {"pooled_networks", ModelScope::kPooledNetworks},
                {"per_series", ModelScope::kPerSeries}})
-      .help("Whether series with the same channels share a model; auto goes by their number.");
+      .help(
+          "Whether series with the same channels share weights: all, those of networks, or none. "
+          "auto goes by their number.");
   schema.option("model.device", FIELD(model.device))
       .form("auto, cpu, cuda or cuda:N")
       .help("Where windows are scored. auto takes a GPU when there is one.");

@@ -86,6 +86,11 @@ class Aae final : public Autoencoder {
 
   std::int64_t num_classes() const override { return static_cast<std::int64_t>(faults_.size()); }
 
+  // With classes it is asked twice: for the class and for the residual.
+  double operations() const override {
+    return Autoencoder::operations() + (num_classes() > 0 ? operations_to_encode() : 0);
+  }
+
   at::Tensor classify(const at::Tensor& inputs, const SlotChoice& choice) const override {
     return logits(encoded(inputs, choice)).argmax(-1);
   }

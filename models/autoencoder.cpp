@@ -87,6 +87,8 @@ at::Tensor Autoencoder::newest_residuals(const at::Tensor& codes, const at::Tens
   return residual(newest_decoder_, codes, newest, choice);
 }
 
+double Autoencoder::operations() const { return operations_to_encode() + operations_to_expect(); }
+
 at::Tensor Autoencoder::residuals(const at::Tensor& inputs, const at::Tensor& newest,
                                   const SlotChoice& choice) const {
   return newest_residuals(encode(inputs, choice), newest, choice);

@@ -143,6 +143,14 @@ void ChannelNetworks::whiten(std::vector<at::Tensor>& weights, const TrainingRow
   }
 }
 
+double ChannelNetworks::operations_to_encode(std::int64_t channels) const {
+  return 2 * static_cast<double>(channels * ((window + 1) * hidden + hidden * latent));
+}
+
+double ChannelNetworks::operations_to_decode(std::int64_t channels) const {
+  return 2 * static_cast<double>(channels * (latent * hidden + hidden * window));
+}
+
 at::Tensor ChannelNetworks::by_channel(const at::Tensor& inputs) const {
   const std::int64_t channels = inputs.size(-1) / window;
   if (inputs.dim() == 2) return inputs.view({-1, window, channels}).permute({2, 0, 1});

@@ -71,6 +71,8 @@ std::string reason(const Choice& choice, std::size_t channels, std::size_t num_s
 }
 
 constexpr double kCellsInBank = 65'536;
+constexpr std::size_t kMostNetworks = 64;  // of as many series; more share them
+constexpr std::size_t kMostClosedForms = 1000;
 
 struct Alias {
   std::string_view name;
@@ -108,6 +110,14 @@ MemberSpec autoencoder(const std::string& kind, const Options& options) {
           {{"window", {static_cast<double>(options.window)}},
            {"hidden", {options.hidden.begin(), options.hidden.end()}},
            {"latent", {static_cast<double>(options.latent)}}}};
+}
+
+// Of all channels, which need fewer rows than one does to tell what comes next.
+MemberSpec masked(std::string name, const std::string& kind, const Options& options) {
+  MemberSpec spec = autoencoder(kind, options);
+  spec.name = std::move(name);
+  spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
+  return spec;
 }
 
 // Filters in place of widths.
@@ -177,6 +187,12 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
+  if (name == "masked_ae") return masked(name, name, options);
+  if (name == "wbank") {
+    MemberSpec spec = masked(name, "window_memory", options);
+    spec.options["values"] = {kCellsInBank};
+    return spec;
+  }
   if (name == "pca") {
     return MemberSpec{name,
                       name,
@@ -219,6 +235,12 @@ bool chooses(std::string_view kind) {
   return ('+' + std::string{kind} + '+').find("+auto+") != std::string::npos;
 }
 
+ModelScope scope_for(const Options& options, std::size_t num_series) {
+  if (options.scope != ModelScope::kAuto) return options.scope;
+  if (num_series <= kMostNetworks) return ModelScope::kPerSeries;
+  return num_series <= kMostClosedForms ? scope_of_fleet(options) : ModelScope::kPooled;
+}
+
 // The names of members, with those of `automatic` for `auto`.
 Result<std::vector<std::string>> distinct_names(std::string_view kind, std::string_view automatic) {
   std::vector<std::string> names = split_names(kind, automatic);
@@ -246,9 +268,13 @@ TrainingSet anything(const Options& options) {
 
 std::vector<std::string> kind_names() {
   return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
-          "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
-          "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
-          "ar16",     "bank16",      "bank32",         "bank32c"};
+          "dense_ae", "conv_ae",     "channel_ae", "masked_ae", "vae",
+          "conv_vae", "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
+          "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
+}
+
+ModelScope scope_of_fleet(const Options& options) {
+  return options.effort == Effort::kLow ? ModelScope::kPooledNetworks : ModelScope::kPooled;
 }
 
 bool needs_labels(std::string_view kind) {
@@ -265,6 +291,7 @@ Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
   const auto names = distinct_names(options.kind, automatic.members);
   if (!names) return Failure{names.error()};
   Plan plan;
+  plan.scope = scope_for(options, num_series);
   for (const std::string& name : *names) {
     auto spec = member(name, options, set);
     if (!spec) return Failure{std::move(spec.error())};

@@ -12,6 +12,7 @@ namespace anomalyd::models {
 /// What is to be trained.
 struct Plan {
   std::vector<MemberSpec> members;
+  ModelScope scope = ModelScope::kPooled;  ///< Never kAuto.
   std::string choice;  ///< What `auto` chose and why, a sentence; empty for other kinds.
 };
 
@@ -25,6 +26,9 @@ struct Plan {
 /// are not there).
 [[nodiscard]] Result<Plan> plan_members(const TorchModelFactory::Options& options,
                                         const TrainingSet& set);
+
+/// What kAuto means for more series than may have networks of their own.
+[[nodiscard]] ModelScope scope_of_fleet(const TorchModelFactory::Options& options);
 
 /// Checks every range that the Options state. Errors: kInvalid, naming the first one outside.
 [[nodiscard]] Status check_options(const TorchModelFactory::Options& options);

@@ -39,7 +39,8 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
     if (const auto* memory = dynamic_cast<const MemoryMember*>(entry.member.get())) {
       recalling_.push_back(memory);
       info_.recalling.push_back(info_.members.size());
-      info_.code_widths.push_back(static_cast<std::uint32_t>(memory->code_width()));
+      info_.code_widths.push_back(
+          static_cast<std::uint32_t>(memory->bank(memory->shape().channels).width));
     }
     info_.members.push_back(entry.name);
   }
@@ -48,17 +49,12 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
   info_.version = content_version(to_checkpoint(storage));
 }
 
-ModelShape TorchScorer::shape() const {
-  return {static_cast<std::int64_t>(info_.slots.size()) + 1,
-          static_cast<std::int64_t>(info_.channels.size())};
-}
-
 void TorchScorer::place() {
   const at::Device device{info_.device};
   for (const NamedMember& entry : members_) {
     std::vector<at::Tensor> weights = entry.member->weights();
     for (at::Tensor& weight : weights) weight = weight.to(device).contiguous();
-    entry.member->adopt(std::move(weights), shape());
+    entry.member->adopt(std::move(weights), entry.member->shape());
   }
   pool_ = std::make_unique<JobPool>(device.is_cpu() ? threads_ : 1, use_one_thread);
 }
@@ -262,7 +258,7 @@ Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
   for (const NamedMember& entry : members_) {
     const Member& member = *entry.member;
     StoredMember stored{{entry.name, std::string{member.kind()}, member.options()}, {}};
-    const std::vector<WeightShape> shapes = member.shapes(shape());
+    const std::vector<WeightShape> shapes = member.shapes(member.shape());
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const at::Tensor& weight = storage.emplace_back(member.weights()[i].cpu().contiguous());
       const auto values = static_cast<std::size_t>(weight.numel());

@@ -32,19 +32,16 @@ Result<Memory> TorchScorer::memorize(std::span<const float> rows, std::uint32_t 
     Batch batch{channels, 1, {rows.begin(), rows.end()}, {}};
     const at::Tensor device_rows = on_device(batch);
     for (const MemoryMember* member : recalling_) {
-      const auto window = static_cast<std::size_t>(member->lags().front()) + 1;
-      Memory::Bank bank = make_bank(
-          {window, static_cast<std::size_t>(member->code_width()),
-           static_cast<std::size_t>(member->bank_windows(static_cast<std::int64_t>(channels)))},
-          fitted, learned);
+      const BankShape shape = member->bank(static_cast<std::int64_t>(channels));
+      Memory::Bank bank = make_bank(shape, fitted, learned);
       ScoringJob job{{static_cast<std::int64_t>(slot)}, {}};
       batch.windows.clear();
-      for (std::size_t end = window; end <= fitted; end += bank.stride) {
+      for (std::size_t end = shape.window; end <= fitted; end += bank.stride) {
         job.windows.push_back(static_cast<std::int64_t>(batch.windows.size()));
         batch.windows.push_back({static_cast<std::uint32_t>(end - 1), slot});
       }
       if (!batch.windows.empty()) {
-        const Unfolded windows{batch, device_rows, job, static_cast<std::int64_t>(window)};
+        const Unfolded windows{batch, device_rows, job, static_cast<std::int64_t>(shape.window)};
         const at::Tensor codes =
             member->codes(windows.inputs(member->lags()), windows.choice()).cpu().contiguous();
         const auto values = values_of(codes);
@@ -141,7 +138,7 @@ TorchScorer::Recalled TorchScorer::recall_one(const Batch& batch, const at::Tens
     for (std::size_t m = 0; m < recalling_.size(); ++m) {
       const at::Tensor codes =
           recalling_[m]->codes(block.inputs(recalling_[m]->lags()), block.choice());
-      const at::Tensor distances = nearest(memory.banks[m], codes);
+      const at::Tensor distances = nearest(memory.banks[m], codes, recalling_[m]->shared_width());
       block.scatter(distances.t(), result.values.data() + info_.recalling[m] * result.channels,
                     stride);
       recalled.members.push_back(

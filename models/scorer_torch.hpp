@@ -53,7 +53,6 @@ class TorchScorer final : public Scorer {
 
  private:
   void place();
-  [[nodiscard]] ModelShape shape() const;
   [[nodiscard]] Status check(const Batch& batch) const;
   // Calls `score_job` for every job of the batch; in parallel on a CPU.
   void for_each_job(const Batch& batch, const at::Tensor& device_rows,

@@ -23,7 +23,6 @@ namespace {
 using Options = TorchModelFactory::Options;
 
 constexpr std::size_t kMinRows = 16;
-constexpr std::size_t kMaxStackedSeries = 64;    // above, `auto` pools
 constexpr std::size_t kMinWindowsOfOwnSlot = 4;  // a series with fewer uses the pooled slot
 constexpr std::int64_t kReportedWindows = 4096;  // that the losses of a report are taken from
 
@@ -61,11 +60,10 @@ Status check(const TrainingSet& set) {
 }
 
 // The series that get weights of their own. One series alone is what the pooled slot learns.
-std::vector<std::size_t> own_slots(const TrainingSet& set, const Options& options) {
-  const bool pooled = options.scope == ModelScope::kPooled ||
-                      (options.scope == ModelScope::kAuto && set.series.size() > kMaxStackedSeries);
+std::vector<std::size_t> own_slots(const TrainingSet& set, const Options& options,
+                                   ModelScope scope) {
   std::vector<std::size_t> result;
-  if (pooled || set.series.size() < 2) return result;
+  if (scope == ModelScope::kPooled || set.series.size() < 2) return result;
   const std::size_t cells = kMinWindowsOfOwnSlot * options.window * set.channels.size();
   for (std::size_t i = 0; i < set.series.size(); ++i) {
     if (set.series[i].rows.size() >= cells) result.push_back(i);
@@ -99,7 +97,10 @@ double newest_row_loss(const Member& member, const TrainingRows& rows, std::int6
 TrainingReport::Member report_of(const NamedMember& entry, const TrainingRows& rows, int epochs) {
   const std::int64_t context = entry.member->lags().front() + 1;
   const std::int64_t first = rows.num_slots() > 1 ? 1 : 0;
-  TrainingReport::Member report{entry.name, entry.member->num_parameters(), 0, 0, epochs};
+  TrainingReport::Member report{.name = entry.name,
+                                .parameters = entry.member->num_parameters(),
+                                .epochs = epochs,
+                                .operations = entry.member->operations()};
   if (entry.member->recalls()) {
     // What it knows is in the memory of each series, which is yet to come.
     report.fit_loss = report.validation_loss = std::numeric_limits<double>::quiet_NaN();
@@ -154,29 +155,31 @@ void add_notes(const MemberSpec& asked, const Member& fitted, std::vector<std::s
 }
 
 // Fits the planned members one after the other.
-Result<std::vector<NamedMember>> fit_all(const std::vector<MemberSpec>& plan,
-                                         const TrainingRows& rows, FitRun run,
+Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& all_rows, FitRun run,
                                          const ProgressFn& progress, TrainingReport& report) {
-  TrainingRows unlabelled = rows;  // faults among the labelled ones teach only what tells classes
-  unlabelled.labels = at::Tensor{};
   std::vector<NamedMember> members;
-  for (const MemberSpec& spec : plan) {
+  for (const MemberSpec& spec : plan.members) {
     if (run.stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     auto member = make_member(spec);
     if (!member) return Failure{std::move(member.error())};
     run.progress = [&](double share, double loss) {
       const double done = static_cast<double>(members.size()) + share;
-      if (progress) progress({spec.name, done / static_cast<double>(plan.size()), loss});
+      if (progress) progress({spec.name, done / static_cast<double>(plan.members.size()), loss});
     };
     run.progress(0, std::numeric_limits<double>::quiet_NaN());
-    auto fitted = (*member)->fit((*member)->num_classes() > 0 ? rows : unlabelled, run);
+    TrainingRows rows = all_rows;
+    const bool shared = plan.scope == ModelScope::kPooledNetworks && (*member)->is_network();
+    if (shared) rows.slots.resize(1);
+    // Faults among the labelled ones teach only what tells classes.
+    if ((*member)->num_classes() == 0) rows.labels = at::Tensor{};
+    auto fitted = (*member)->fit(rows, run);
     if (!fitted) return Failure{std::move(fitted.error())};
     add_notes(spec, **member, report.notes);
     (*member)->adopt(std::move(fitted->weights), {rows.num_slots(), rows.channels()});
     members.push_back({spec.name, std::move(*member)});
     report.members.push_back(report_of(members.back(), rows, fitted->epochs));
   }
-  if (progress) progress({plan.back().name, 1, std::numeric_limits<double>::quiet_NaN()});
+  if (progress) progress({plan.members.back().name, 1, std::numeric_limits<double>::quiet_NaN()});
   return members;
 }
 
@@ -288,6 +291,12 @@ Result<std::vector<at::Tensor>> read_weights(const StoredMember& stored, const M
   return weights;
 }
 
+// Whether all slots of the model share its weights.
+bool is_shared(const StoredMember& stored) {
+  return !stored.weights.empty() && !stored.weights.front().sizes.empty() &&
+         stored.weights.front().sizes.front() == 1;
+}
+
 Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
   const ModelShape shape{static_cast<std::int64_t>(checkpoint.slots.size()) + 1,
                          static_cast<std::int64_t>(checkpoint.channels.size())};
@@ -304,9 +313,10 @@ Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
                                                   std::to_string(shape.channels));
       }
     }
-    auto weights = read_weights(stored, **member, shape);
+    const ModelShape own{is_shared(stored) ? 1 : shape.slots, shape.channels};
+    auto weights = read_weights(stored, **member, own);
     if (!weights) return Failure{std::move(weights.error())};
-    (*member)->adopt(std::move(*weights), shape);
+    (*member)->adopt(std::move(*weights), own);
     members.push_back({stored.spec.name, std::move(*member)});
   }
   return members;
@@ -341,11 +351,10 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     const at::NoGradGuard no_grad;
     at::set_num_threads(static_cast<int>(options_.threads));
     const MonotonicTime start = system_clock().monotonic();
-    const std::vector<std::size_t> own = own_slots(set, options_);
+    const std::vector<std::size_t> own = own_slots(set, options_, plan->scope);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
     report = {};
-    auto members =
-        fit_all(plan->members, rows, make_run(options_, std::move(stop)), progress, report);
+    auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
     if (!members) return Failure{std::move(members.error())};
 
     ModelInfo info;

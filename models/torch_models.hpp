@@ -15,8 +15,11 @@ namespace anomalyd::models {
 
 /// Which series share weights.
 enum class ModelScope : std::uint8_t {
-  kAuto,       ///< kPerSeries for up to 64 series, for those with enough rows; kPooled beyond.
-  kPooled,     ///< One model for all series of the group.
+  /// kPerSeries for up to 64 series; beyond, kPooledNetworks for up to 1000 if `auto` has low
+  /// effort, and else kPooled.
+  kAuto,
+  kPooled,          ///< One model for all series of the group.
+  kPooledNetworks,  ///< As kPerSeries for what has a closed form, and one network for all.
   kPerSeries,  ///< Each series with enough rows has weights of its own; others use the pooled ones.
 };
 

@@ -110,6 +110,8 @@ struct TrainingReport {
     double fit_loss = 0;
     double validation_loss = 0;  ///< The same on the later rows kept out; NaN without any.
     int epochs = 0;              ///< 0 for closed forms.
+    /// Floating-point operations to score one window, two for a multiplication and its addition.
+    double operations = 0;
   };
   std::vector<Member> members;
   std::vector<std::string> notes;  ///< Where the model is not as it was asked for: sentences.

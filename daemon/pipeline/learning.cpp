@@ -163,10 +163,10 @@ struct Prepared {
   std::size_t fitted = 0;  // the first so many rows fit the weights, those behind them calibrate
 };
 
-/// On the scalers of `before` where it knows a series; with the labels of rows if there are
-/// classes.
+/// On the scalers of `before` where it knows a series.
 std::vector<Prepared> prepare(std::span<const History> histories, const PipelineOptions& options,
-                              const LearnedGroup* before, const std::vector<std::string>& classes) {
+                              const LearnedGroup* before) {
+  const std::vector<std::string> classes = classes_of(options.training.labels);
   std::vector<Prepared> all;
   for (const History& history : histories) {
     const auto* known = before == nullptr ? nullptr : before->find(history.series);

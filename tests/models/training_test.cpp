@@ -269,11 +269,54 @@ TEST(Training, ReportsEachMember) {
   EXPECT_EQ(report.windows, 400U - 8 + 1);
 }
 
+// The operations of one window of 32 rows and 4 channels, by member.
+std::vector<double> operations_of(const std::string& kind, Options options = {}) {
+  options.kind = kind;
+  options.epochs = 1;
+  options.device = "cpu";
+  TrainingReport report;
+  trained(options, training_set(4, {coupled_rows(400, 4, 1)}), &report);
+  std::vector<double> operations;
+  for (const auto& member : report.members) operations.push_back(member.operations);
+  return operations;
+}
+
+TEST(Training, CountsTheOperationsOfAWindow) {
+  EXPECT_THAT(operations_of("var4+ar16"), ElementsAre(2 * 16 * 4, 2 * 16 * 4));
+  EXPECT_THAT(operations_of("dense_ae"),
+              ElementsAre(2 * (128 * 128 + 128 * 64 + 64 * 16 + 16 * 64 + 64 * 128 + 128 * 4)));
+  EXPECT_THAT(operations_of("conv_ae"),
+              ElementsAre(2 * (16 * 20 * 32 + 8 * 160 * 64 + 512 * 16 +  // to the code
+                               16 * 512 + 16 * 320 * 32 + 160 * 4)));
+  EXPECT_THAT(operations_of("channel_ae"), ElementsAre(2 * 4 * (33 * 32 + 2 * 32 * 8 + 32 * 32)));
+  EXPECT_THAT(operations_of("bank16"), ElementsAre(2 * 4 * 16 * 2048));
+  EXPECT_THAT(operations_of("wbank"),
+              ElementsAre(2 * (65 * 128 + 128 * 64 + 64 * 16 + 16 * 4096)));
+}
+
+TEST(Training, TakesFewOperationsAWindowAtLowEffort) {
+  EXPECT_THAT(operations_of("auto", {.effort = Effort::kLow}),
+              ElementsAre(2 * 48 * 4, 2 * 4 * (33 * 32 + 32 * 8 + 8 * 1024)));
+}
+
 TEST(Scope, PoolsManySeriesAndStacksFew) {
   std::vector<std::vector<float>> few(3, coupled_rows(100, 1, 1));
   std::vector<std::vector<float>> many(65, coupled_rows(40, 1, 1));
   EXPECT_THAT(trained(small_options("pca"), training_set(1, few))->info().slots, SizeIs(3));
   EXPECT_THAT(trained(small_options("pca"), training_set(1, many))->info().slots, SizeIs(0));
+}
+
+TEST(Scope, PoolsTheNetworksAloneOfManySeriesAtLowEffort) {
+  std::vector<std::vector<float>> many;
+  for (unsigned i = 0; i < 65; ++i) many.push_back(coupled_rows(40, 1, i));
+  Options options = small_options("auto");
+  options.effort = Effort::kLow;
+  TrainingReport report;
+  const auto scorer = trained(options, training_set(1, many), &report);
+  EXPECT_THAT(scorer->info().slots, SizeIs(65));
+  ASSERT_THAT(report.members, SizeIs(2));
+  EXPECT_GT(report.members[0].parameters, 65U) << "vard";
+  EXPECT_EQ(report.members[1].parameters, 9U * 32 + 2 * 32 * 8 + 32 * 8 + 32 + 8 + 32 + 8) << "latent";
 }
 
 TEST(Scope, LeavesShortSeriesToThePooledModel) {
