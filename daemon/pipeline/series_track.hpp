@@ -65,8 +65,8 @@ class SeriesTrack {
   std::vector<std::uint16_t> holes_;  // missing cells of the last `length` rows, a ring
   std::uint32_t hole_at_ = 0;
   std::uint32_t holes_in_window_ = 0;
-  std::uint32_t filled_ = 0;     // rows since the last restart, counted up to the context
-  std::uint32_t num_fresh_ = 0;  // rows of window_ behind the history
+  std::uint32_t filled_ = 0;               // rows since the last restart, counted up to the context
+  std::uint32_t num_fresh_ = 0;            // rows of window_ behind the history
   std::vector<std::int64_t> fresh_times_;  // microseconds
   std::uint32_t since_judged_ = 0;
   std::uint64_t num_rows_ = 0;

@@ -78,8 +78,8 @@ std::vector<Case> kinds() {
   constexpr double kInputs = 32 * 4;
   const double dense_decoder = dense_flops({16, 64, 128, 4});
   const double filters = 16 * dense_flops({5 * 4, 32}) + 8 * dense_flops({5 * 32, 64});
-  const double unfilters = dense_flops({16, 512}) + 16 * dense_flops({5 * 64, 32}) +
-                           dense_flops({5 * 32, 4});
+  const double unfilters =
+      dense_flops({16, 512}) + 16 * dense_flops({5 * 64, 32}) + dense_flops({5 * 32, 4});
   const std::pair<const char*, double> named[] = {
       {"predictor", 0},
       {"pca", 0},
