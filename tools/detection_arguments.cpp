@@ -22,9 +22,10 @@ void DetectionArguments::add_to(CLI::App& command) {
   command.add_option("--seed", seed, "Of training; the same seed and rows give the same model");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N");
   command
-      .add_option("--train-labels", train_labels,
-                  "CSV of series,start,end,label: 'benign: NAME' or 'fault: NAME', for aae_semi and "
-                  "aae_supervised")
+      .add_option(
+          "--train-labels", train_labels,
+          "CSV of series,start,end,label: 'benign: NAME' or 'fault: NAME', for aae_semi and "
+          "aae_supervised")
       ->check(CLI::ExistingFile);
 }
 

@@ -81,7 +81,8 @@ void add_judging(Families& out, const ServiceStatus& status) {
               {{"reason", "missing"}});
   out.counter("anomalyd_anomalous_rows_total", "Rows judged rare and large.",
               static_cast<double>(sums.anomalous_rows));
-  out.counter("anomalyd_benign_rows_total", "Rows that would have alerted but are known as harmless.",
+  out.counter("anomalyd_benign_rows_total",
+              "Rows that would have alerted but are known as harmless.",
               static_cast<double>(sums.benign_rows));
   out.counter("anomalyd_incidents_opened_total", "Incidents opened.",
               static_cast<double>(sums.incidents_opened));

@@ -13,11 +13,54 @@ namespace {
 
 EventTime at(int second) { return EventTime{std::chrono::seconds{1'700'000'000 + second}}; }
 
-/// A calibration of 200 rows of one series, and a snapshot behind `judged` more of it or, without a
-/// model, behind `collected` rows of another.
-void write(const std::string& path, int judged, int collected) {
+/// The model of the tests, with a regime for each half of a minute.
+class RegimeScorer final : public Scorer {
+ public:
+  explicit RegimeScorer(const std::vector<Channel>& channels)
+      : scorer_{channels}, info_{scorer_.info()} {
+    info_.classes = {"regime 1", "regime 2"};
+  }
+  const ModelInfo& info() const override { return info_; }
+  Result<Residuals> score(const Batch& batch) override {
+    auto residuals = scorer_.score(batch);
+    for (const Batch::Window& window : batch.windows) {
+      residuals->classes.push_back(window.time / 30'000'000 % 2 == 0 ? 0 : 1);
+    }
+    return residuals;
+  }
+  Result<Memory> memorize(std::span<const float> rows, std::uint32_t slot,
+                          std::size_t learned) override {
+    return scorer_.memorize(rows, slot, learned);
+  }
+  Status move_to(std::string_view device) override { return scorer_.move_to(device); }
+
+ private:
+  PersistenceScorer scorer_;
+  ModelInfo info_;
+};
+
+class RegimeFactory final : public ModelFactory {
+ public:
+  Result<std::unique_ptr<Scorer>> train(const TrainingSet& set, const ProgressFn& /*progress*/,
+                                        std::stop_token /*stop*/,
+                                        TrainingReport& /*report*/) override {
+    return std::make_unique<RegimeScorer>(set.channels);
+  }
+  Status save(const Scorer& /*scorer*/, const CheckpointExtras& /*extras*/,
+              const std::filesystem::path& /*path*/) override {
+    return {};
+  }
+  Result<LoadedModel> load(const std::filesystem::path& /*path*/) override {
+    return fail(ErrorKind::kInvalid, "no model is kept");
+  }
+};
+
+/// A calibration of `learned` rows of one series, and a snapshot behind `judged` more of it or,
+/// without a model, behind `collected` rows of another.
+void write(const std::string& path, ModelFactory&& factory, int learned, int judged,
+           int collected) {
   pipeline::PipelineOptions options;
-  options.training.rows = 200;
+  options.training.rows = static_cast<std::size_t>(learned);
   PipelineDriver driver{options, {{"load", "%"}, {"heat", "C"}}};
   const auto push = [&](const std::string& series, int begin, int end) {
     for (int t = begin; t < end; ++t) {
@@ -26,10 +69,9 @@ void write(const std::string& path, int judged, int collected) {
     }
     driver.finish();
   };
-  push("m0", 0, 200);
-  PersistenceFactory factory;
+  push("m0", 0, learned);
   if (!driver.train(factory)) throw std::runtime_error{"the series was not learned"};
-  push("m0", 200, 200 + judged);
+  push("m0", learned, learned + judged);
   push("m1", 0, collected);
 
   const std::vector<std::byte> calibration = driver.group()->calibration();
@@ -49,9 +91,12 @@ void write(const std::string& path, int judged, int collected) {
 
 int main(int argc, char** argv) try {
   const std::string folder = argc == 2 ? argv[1] : "tests/fuzz/corpus/state";
-  anomalyd::testing::write(folder + "/judged", 100, 0);
-  anomalyd::testing::write(folder + "/short", 2, 0);
-  anomalyd::testing::write(folder + "/collecting", 0, 40);
+  anomalyd::testing::write(folder + "/judged", anomalyd::testing::PersistenceFactory{}, 200, 100,
+                           0);
+  anomalyd::testing::write(folder + "/short", anomalyd::testing::PersistenceFactory{}, 200, 2, 0);
+  anomalyd::testing::write(folder + "/collecting", anomalyd::testing::PersistenceFactory{}, 200, 0,
+                           40);
+  anomalyd::testing::write(folder + "/regimes", anomalyd::testing::RegimeFactory{}, 1600, 100, 0);
 } catch (const std::exception& error) {
   std::cerr << "state_corpus: " << error.what() << '\n';
   return 1;

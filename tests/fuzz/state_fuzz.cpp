@@ -27,6 +27,7 @@ ModelInfo model() {
   info.code_widths = {1};
   info.channels = {{"load", "%"}, {"heat", "C"}};
   info.context = 4;
+  info.classes = {"regime 1", "regime 2"};
   return info;
 }
 
@@ -51,6 +52,7 @@ void judge_rows(PartitionPipeline& pipeline, const std::string& series, EventTim
     Residuals residuals{2, request.batch.channels, {}};
     residuals.values.assign(2 * request.batch.windows.size() * request.batch.channels, 2.5F);
     for (const Batch::Window& window : request.batch.windows) {
+      residuals.classes.push_back(static_cast<std::int16_t>(window.end_row % 2));
       move_on(*window.memory, request.batch.channels);
     }
     pipeline.judge(request, std::move(residuals));
