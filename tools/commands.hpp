@@ -26,6 +26,8 @@ using Command = std::function<int()>;
 void add_completion(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
+void add_fill(CLI::App& app, Command& chosen);
+void add_generate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);
