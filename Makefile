@@ -54,8 +54,9 @@ demo: build ## Watch it learn a fleet and find faults (DATA=dir ONLY=group,... B
 	  $(if $(BROKERS),--brokers "$(BROKERS)")
 
 .PHONY: evaluate
-evaluate: need-data build ## Score labelled series and print the quality figures (DATA=dir, OUT=dir)
-	@build/anomalyctl evaluate --data "$(DATA)" --out "$(or $(OUT),build/evaluation)" --jobs $(JOBS)
+evaluate: need-data build ## Score labelled series, print the quality figures, draw a page (DATA=dir, OUT=dir)
+	@build/anomalyctl evaluate --data "$(DATA)" --out "$(or $(OUT),build/evaluation)" --jobs $(JOBS) \
+	  --report "$(or $(OUT),build/evaluation)/report.html"
 
 .PHONY: need-data
 need-data:

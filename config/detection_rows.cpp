@@ -9,6 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using models::Corruption;
+using models::Effort;
 using models::ModelScope;
 using models::VaeScore;
 using pipeline::AlertBudget;
@@ -74,6 +75,10 @@ void add_model(Schema& schema) {
       .help(
           "Kind of model. auto goes by the number of series: linear with memory, with latent, "
           "alone.");
+  schema
+      .choice("model.effort", FIELD(model.effort),
+              {{"low", Effort::kLow}, {"normal", Effort::kNormal}, {"high", Effort::kHigh}})
+      .help("For auto: how much work a window may make, and how much memory a series may take.");
   schema
       .choice("model.scope", FIELD(model.scope),
               {{"auto", ModelScope::kAuto},
@@ -195,6 +200,8 @@ void add_threshold(Schema& schema) {
   schema.option("threshold.deviations", FIELD(pipeline.detector.threshold.deviations))
       .range(0, 1000)
       .help("For mad: median deviations of the logarithm of the score.");
+  schema.option("threshold.per_regime", FIELD(pipeline.detector.per_regime))
+      .help("For aae_cluster: whether each operating regime has a tail of its own.");
   schema.option("threshold.memory_rows", FIELD(pipeline.detector.threshold.tail.memory_rows))
       .unit("rows")
       .range(100, 1e7)

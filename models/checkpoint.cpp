@@ -106,6 +106,7 @@ std::string manifest_of(const Checkpoint& checkpoint) {
   json provenance = json::parse(checkpoint.extras.provenance_json, nullptr, false);
   if (!provenance.is_object()) provenance = json::object();
   const json manifest{{"kind", checkpoint.kind},
+                      {"choice", checkpoint.choice},
                       {"version", content_version(checkpoint)},
                       {"context", checkpoint.context},
                       {"channels", std::move(channels)},
@@ -136,6 +137,7 @@ class ManifestReader {
   Result<Checkpoint> read(const json& manifest) {
     Checkpoint result;
     result.kind = manifest.at("kind").get<std::string>();
+    result.choice = manifest.value("choice", std::string{});
     result.context = count(manifest.at("context"));
     result.slots = manifest.at("slots").get<std::vector<std::string>>();
     result.entities = manifest.value("entities", std::vector<std::string>{});

@@ -28,6 +28,7 @@ struct StoredMember {
 /// A model as its file has it. Free of torch, so that tools and the fuzzer can read one cheaply.
 struct Checkpoint {
   std::string kind;
+  std::string choice;  ///< As in ModelInfo.
   std::size_t context = 0;
   std::vector<Channel> channels;
   std::vector<std::string> slots;

@@ -167,16 +167,20 @@ class Batches {
     }
     return windows_at(ends);
   }
-  TrainingBatch validation() const {
+  // In parts no larger than a step's batch, which are as much as need be in memory.
+  std::vector<TrainingBatch> validation() const {
     std::int64_t count = 0;
     for (const at::Tensor& slot : validation_) count = std::max(count, slot.size(0));
     count = std::min(count, kValidationWindows);
-    std::vector<at::Tensor> ends;  // evenly spaced; repeated where a slot has fewer
-    for (const at::Tensor& slot : validation_) {
-      const at::Tensor places = (at::arange(count, at::kLong) * slot.size(0)).floor_divide(count);
-      ends.push_back(slot.index_select(0, places));
+    std::vector<TrainingBatch> parts;
+    for (const at::Tensor& turn : at::arange(count, at::kLong).split(size_)) {
+      std::vector<at::Tensor> ends;  // evenly spaced; repeated where a slot has fewer
+      for (const at::Tensor& slot : validation_) {
+        ends.push_back(slot.index_select(0, (turn * slot.size(0)).floor_divide(count)));
+      }
+      parts.push_back(windows_at(ends));
     }
-    return windows_at(ends);
+    return parts;
   }
 
  private:
@@ -211,9 +215,11 @@ class Batches {
 };
 
 at::Tensor validation_loss(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
-                           const TrainingBatch& batch) {
+                           const std::vector<TrainingBatch>& parts) {
   const at::NoGradGuard no_grad;
-  return trimmed_mean(loss(parameters, batch), kTrimmedShare).to(at::kCPU, at::kDouble);
+  std::vector<at::Tensor> losses;
+  for (const TrainingBatch& part : parts) losses.push_back(loss(parameters, part));
+  return trimmed_mean(at::cat(losses, 1), kTrimmedShare).to(at::kCPU, at::kDouble);
 }
 
 Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tensor>& start,
@@ -236,7 +242,7 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
   const auto all_steps = static_cast<double>(epochs * steps);
   BestWeights best{parameters, by_steps ? epochs : run.options.patience};
   at::Generator noise = at::detail::createCPUGenerator(run.options.seed + 1);
-  const TrainingBatch held_out = batches.validation();
+  const std::vector<TrainingBatch> held_out = batches.validation();
 
   int epoch = 0;
   for (bool improving = true; improving && epoch < epochs; ++epoch) {

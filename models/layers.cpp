@@ -7,7 +7,7 @@ namespace anomalyd::models {
 namespace {
 
 // What a product takes instead of `x`, [.., n, positions x channels]: a row for each output
-// position, [.., n x outputs, channels x kernel].
+// position, [.., n x outputs, kernel x channels].
 at::Tensor columns(const at::Tensor& x, const Convolution& convolution) {
   constexpr std::int64_t kAround = Convolution::kKernel / 2;
   const std::int64_t channels = x.size(-1) / convolution.positions;
@@ -24,7 +24,9 @@ at::Tensor columns(const at::Tensor& x, const Convolution& convolution) {
   } else {
     sequence = at::constant_pad_nd(sequence, {0, 0, kAround, kAround});
   }
-  const at::Tensor taps = sequence.unfold(1, Convolution::kKernel, convolution.stride);
+  // Neighbouring positions lie side by side: each row is one run of memory.
+  const at::Tensor taps =
+      sequence.unfold(1, Convolution::kKernel, convolution.stride).transpose(2, 3);
   std::vector<std::int64_t> sizes = x.sizes().vec();
   sizes.back() = channels * Convolution::kKernel;
   sizes[sizes.size() - 2] *= taps.size(1);

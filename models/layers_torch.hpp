@@ -44,7 +44,7 @@ struct Convolution {
 
 /// y = x W + b, then max(y, 0) if `relu`. Every network here is a list of these.
 struct Layer {
-  at::Tensor weight;  ///< [slots, in, out]; in = channels x kKernel in a convolution.
+  at::Tensor weight;  ///< [slots, in, out]; in = kKernel x channels in a convolution.
   at::Tensor bias;    ///< [slots, 1, out]
   bool relu = false;
   Convolution convolution{};

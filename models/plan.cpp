@@ -13,19 +13,62 @@ namespace {
 
 using Options = TorchModelFactory::Options;
 
-// What `auto` is. The best that was measured: short and dilated lags of all channels, own lags, the
-// linear autoencoder, and memories of short and long windows with and without their level. They
-// take up to 1.5 MB a series and 100 times the work of the rest; a memory of codes finds nearly as
-// much for a quarter of both, and a large fleet has to do without.
+// What `auto` is, by effort and by the number of series. Normal is the best that was measured in
+// closed form: short and dilated lags of all channels, own lags, the linear autoencoder, and
+// memories of short and long windows with and without their level. They take up to 1.5 MB a series
+// and 100 times the work of the rest; a memory of codes finds nearly as much for a quarter of both,
+// and a large fleet has to do without.
 struct Choice {
+  Effort effort;
   std::size_t most_series;  // of up to 32 channels
   std::string_view members;
 };
+constexpr std::size_t kAnyNumber = std::numeric_limits<std::size_t>::max();
 constexpr Choice kAuto[] = {
-    {64, "var4+bank16+bank32c+vard+ar16+pca+bank32"},
-    {1000, "linear+latent"},
-    {std::numeric_limits<std::size_t>::max(), "linear"},
+    {Effort::kLow, 1000, "vard+latent"},
+    {Effort::kLow, kAnyNumber, "vard"},
+    {Effort::kNormal, 64, "var4+bank16+bank32c+vard+ar16+pca+bank32"},
+    {Effort::kNormal, 1000, "linear+latent"},
+    {Effort::kNormal, kAnyNumber, "linear"},
+    {Effort::kHigh, 256, "var4+bank16+bank32c+vard+ar16+pca+bank32+latent"},
+    {Effort::kHigh, 4000, "linear+latent"},
+    {Effort::kHigh, kAnyNumber, "linear"},
 };
+
+std::string_view to_string(Effort effort) {
+  switch (effort) {
+    case Effort::kLow: return "low";
+    case Effort::kNormal: return "normal";
+    case Effort::kHigh: return "high";
+  }
+  return "unknown";
+}
+
+// What there are so many of that `auto` has to watch its memory. Up to 32 channels a memory takes
+// the same room whatever their number.
+std::size_t fleet_size(std::size_t channels, std::size_t num_series) {
+  return num_series * std::max<std::size_t>(1, channels / 32);
+}
+
+const Choice& choose(Effort effort, std::size_t size) {
+  return *std::ranges::find_if(kAuto, [&](const Choice& choice) {
+    return choice.effort == effort && size <= choice.most_series;
+  });
+}
+
+std::string reason(const Choice& choice, std::size_t channels, std::size_t num_series) {
+  const auto count = [](std::size_t n, const char* what, const char* many) {
+    return std::to_string(n) + ' ' + (n == 1 ? what : many);
+  };
+  std::string text = std::string{choice.members} + " for " + count(num_series, "series", "series") +
+                     " of " + count(channels, "channel", "channels") + " at " +
+                     std::string{to_string(choice.effort)} + " effort";
+  if (choice.most_series < kAnyNumber) {
+    const std::size_t most = choice.most_series / std::max<std::size_t>(1, channels / 32);
+    text += ", which has it for up to " + count(most, "series", "series");
+  }
+  return text;
+}
 
 constexpr double kCellsInBank = 65'536;
 
@@ -144,36 +187,35 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
   if (name == "vae") return variational(autoencoder(name, options, set), options);
   if (name == "conv_vae") return variational(convolutional(name, options, set), options);
   if (name == "cvae") return conditional(name, options, set);
-  if (name == "aae_supervised" || name == "aae_semi") return labelled(name, options, set);
+  if (needs_labels(name)) return labelled(name, options, set);
   if (name == "aae_cluster") return clustering(name, options, set);
-  return fail(ErrorKind::kInvalid,
-              "kind: found '" + name +
-                  "'; expected auto, linear, predictor, memory, latent, pca, dense_ae, conv_ae, "
-                  "channel_ae, vae, conv_vae, cvae, aae, aae_supervised, aae_semi, aae_cluster, "
-                  "var4, vard, ar16, bank16, bank32 or bank32c, or several joined by '+'");
+  std::string expected;
+  for (const std::string& known : kind_names()) expected += known + ", ";
+  return fail(ErrorKind::kInvalid, "kind: found '" + name + "'; expected one of " + expected +
+                                       "or several joined by '+'");
 }
 
-std::vector<std::string> split_names(std::string_view kind, std::size_t size) {
-  if (kind == "auto") {
-    kind = std::ranges::find_if(kAuto, [&](const Choice& choice) {
-             return size <= choice.most_series;
-           })->members;
-    return split_names(kind, size);
-  }
+std::vector<std::string> split_names(std::string_view kind, std::string_view automatic) {
+  if (kind == "auto") return split_names(automatic, automatic);
   for (const Alias& alias : kAliases) {
-    if (kind == alias.name) return split_names(alias.members, size);
+    if (kind == alias.name) return split_names(alias.members, automatic);
   }
   const auto plus = kind.find('+');
   if (plus == std::string_view::npos) return {std::string{kind}};
-  std::vector<std::string> names = split_names(kind.substr(0, plus), size);
-  for (std::string& name : split_names(kind.substr(plus + 1), size))
+  std::vector<std::string> names = split_names(kind.substr(0, plus), automatic);
+  for (std::string& name : split_names(kind.substr(plus + 1), automatic))
     names.push_back(std::move(name));
   return names;
 }
 
-// The names of members of a model of `size` series.
-Result<std::vector<std::string>> distinct_names(std::string_view kind, std::size_t size) {
-  std::vector<std::string> names = split_names(kind, size);
+// Whether `auto` is among the names of `kind`.
+bool chooses(std::string_view kind) {
+  return ('+' + std::string{kind} + '+').find("+auto+") != std::string::npos;
+}
+
+// The names of members, with those of `automatic` for `auto`.
+Result<std::vector<std::string>> distinct_names(std::string_view kind, std::string_view automatic) {
+  std::vector<std::string> names = split_names(kind, automatic);
   std::set<std::string_view> seen;
   for (const std::string& name : names) {
     if (!seen.insert(name).second) {
@@ -196,24 +238,35 @@ TrainingSet anything(const Options& options) {
 
 }  // namespace
 
-Result<std::vector<MemberSpec>> plan_members(const Options& options, const TrainingSet& set) {
-  // Up to 32 channels a memory takes the same room whatever their number.
-  const std::size_t size = set.series.size() * std::max<std::size_t>(1, set.channels.size() / 32);
-  const auto names = distinct_names(options.kind, size);
+std::vector<std::string> kind_names() {
+  return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
+          "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
+          "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
+          "ar16",     "bank16",      "bank32",         "bank32c"};
+}
+
+bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }
+
+Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
+  const std::size_t channels = set.channels.size();
+  const std::size_t num_series = set.series.size();
+  const Choice& automatic = choose(options.effort, fleet_size(channels, num_series));
+  const auto names = distinct_names(options.kind, automatic.members);
   if (!names) return Failure{names.error()};
-  std::vector<MemberSpec> members;
+  Plan plan;
   for (const std::string& name : *names) {
     auto spec = member(name, options, set);
     if (!spec) return Failure{std::move(spec.error())};
-    members.push_back(std::move(*spec));
+    plan.members.push_back(std::move(*spec));
   }
   const auto classifiers = std::ranges::count_if(
-      members, [](const MemberSpec& spec) { return spec.options.contains("faults"); });
+      plan.members, [](const MemberSpec& spec) { return spec.options.contains("faults"); });
   if (classifiers > 1) {
     return fail(ErrorKind::kInvalid, "kind: found " + std::to_string(classifiers) +
                                          " members with classes; expected one at most");
   }
-  return members;
+  if (chooses(options.kind)) plan.choice = reason(automatic, channels, num_series);
+  return plan;
 }
 
 Status check_options(const Options& options) {
@@ -247,8 +300,14 @@ Status check_options(const Options& options) {
          << bound.range.high;
     return fail(ErrorKind::kInvalid, text.str());
   }
+  if (options.effort != Effort::kNormal && !chooses(options.kind)) {
+    return fail(ErrorKind::kInvalid, "effort: found " + std::string{to_string(options.effort)} +
+                                         " for kind '" + options.kind +
+                                         "'; expected normal, or kind auto");
+  }
   for (const Choice& choice : kAuto) {
-    const auto names = distinct_names(options.kind, choice.most_series);
+    if (choice.effort != options.effort) continue;
+    const auto names = distinct_names(options.kind, choice.members);
     if (!names) return Failure{names.error()};
   }
   const auto members = plan_members(options, anything(options));

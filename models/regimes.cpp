@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::int64_t kMostWindows = 4000;   // that centres are found from
 constexpr std::int64_t kMostCompared = 1000;  // that silhouettes are taken from
+constexpr std::int64_t kAtOnce = 4096;        // windows whose rows are in memory
 constexpr int kIterations = 50;
 constexpr double kSeparated = 0.5;  // silhouette of groups that are there
 constexpr double kGain = 0.02;      // that one more group has to bring, or it only cuts one in two
@@ -17,7 +18,7 @@ constexpr double kLeastShare = 0.01;
 // Mean and logarithm of the deviation of each channel: [n, 2 x channels].
 at::Tensor features(const TrainingRows& rows, const at::Tensor& ends, std::int64_t window) {
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& some : ends.split(4096)) {
+  for (const at::Tensor& some : ends.split(kAtOnce)) {
     const at::Tensor x = gather(rows.values, some.to(rows.values.device()), window_lags(window))
                              .view({some.size(0), window, rows.channels()});
     parts.push_back(at::cat({x.mean(1), (x.std(1) + 0.05).log()}, 1).cpu().to(at::kDouble));
@@ -106,7 +107,11 @@ Regimes find_regimes(const TrainingRows& rows, std::int64_t window, std::int64_t
     centres = groups.centres;
   }
   regimes.count = centres.size(0);
-  const at::Tensor group = square_distances(all, centres).argmin(1);
+  std::vector<at::Tensor> groups;
+  for (const at::Tensor& some : all.split(kAtOnce)) {
+    groups.push_back(square_distances(some, centres).argmin(1));
+  }
+  const at::Tensor group = at::cat(groups);
   const at::Tensor size = (group.unsqueeze(1) == at::arange(regimes.count, at::kLong)).sum(0);
   const at::Tensor rank = size.argsort(0, /*descending=*/true).argsort(0, /*descending=*/false);
   regimes.of_rows.index_put_({ends}, rank.index_select(0, group));

@@ -252,6 +252,7 @@ std::size_t TorchScorer::window(std::size_t member) const {
 Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
   Checkpoint checkpoint;
   checkpoint.kind = info_.kind;
+  checkpoint.choice = info_.choice;
   checkpoint.context = info_.context;
   checkpoint.channels = info_.channels;
   checkpoint.slots = info_.slots;

@@ -271,10 +271,12 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     const std::vector<std::size_t> own = own_slots(set, options_);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
     report = {};
-    auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
+    auto members =
+        fit_all(plan->members, rows, make_run(options_, std::move(stop)), progress, report);
     if (!members) return Failure{std::move(members.error())};
 
     ModelInfo info;
+    info.choice = plan->choice;
     info.channels = set.channels;
     info.device = options_.device;
     for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
@@ -317,6 +319,7 @@ Result<LoadedModel> TorchModelFactory::load(const std::filesystem::path& path) {
     }
 
     ModelInfo info;
+    info.choice = std::move(checkpoint->choice);
     info.channels = std::move(checkpoint->channels);
     info.slots = std::move(checkpoint->slots);
     info.entities = std::move(checkpoint->entities);

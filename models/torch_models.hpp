@@ -20,6 +20,9 @@ enum class ModelScope : std::uint8_t {
   kPerSeries,  ///< Each series with enough rows has weights of its own; others use the pooled ones.
 };
 
+/// How much work `auto` may make of a window.
+enum class Effort : std::uint8_t { kLow, kNormal, kHigh };
+
 /// How a variational autoencoder scores a window; formulas in vae.cpp.
 enum class VaeScore : std::uint8_t { kMean, kProbability, kElbo };
 
@@ -47,6 +50,7 @@ class TorchModelFactory final : public ModelFactory {
   struct Options {
     /// A name of docs/models.md, or several joined by '+' for an ensemble.
     std::string kind = "auto";
+    Effort effort = Effort::kNormal;  ///< Of `auto`; other kinds have none but kNormal.
     ModelScope scope = ModelScope::kAuto;
     std::size_t window = 32;                      ///< Rows, 8..1024. Short series get less.
     double variance = 0.90;                       ///< Of pca's components, 0.5..0.999.

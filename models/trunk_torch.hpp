@@ -10,7 +10,7 @@ namespace anomalyd::models {
 
 /// A layer before it has weights.
 struct LayerPlan {
-  std::int64_t inputs;  ///< Of one product: channels x kernel in a convolution.
+  std::int64_t inputs;  ///< Of one product: kernel x channels in a convolution.
   std::int64_t outputs;
   bool relu;
   Convolution convolution{};

@@ -1,21 +1,19 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <fstream>
 #include <memory>
-#include <mutex>
 #include <numeric>
-#include <thread>
 
+#include "models/plan.hpp"
 #include "models/torch_models.hpp"
 #include "tools/commands.hpp"
+#include "tools/contamination.hpp"
 #include "tools/detection_arguments.hpp"
-#include "tools/evaluation.hpp"
-#include "tools/figures.hpp"
+#include "tools/evaluation_report.hpp"
+#include "tools/evaluator.hpp"
+#include "tools/figures_table.hpp"
 #include "tools/interrupt.hpp"
-#include "tools/pace.hpp"
-#include "tools/progress.hpp"
+#include "tools/time_text.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -23,143 +21,250 @@ namespace {
 struct Arguments {
   DetectionArguments detection;
   std::string data;
-  std::string out = "build/evaluation";
   std::string only;
+  std::vector<std::string> csv;
+  CsvColumns columns;
+  std::string labels;
+  std::string train_until;
+  TrainingPart training;
+  std::string out = "build/evaluation";
   std::string json;
+  std::string report;
+  std::vector<std::string> compare;
+  std::vector<std::string> kinds;
+  std::uint64_t seeds = 0;
   std::vector<std::string> checkpoints;
   std::string budget = "1 per series per 1000 rows";  // series of unknown time scale: count rows
+  double alpha = 1e-3;
   std::size_t jobs = 1;
   std::size_t block_rows = 4096;
+  double contaminate = 0;
 };
 
-/// Evaluates the series of a folder on several threads, each with a model factory of its own.
-class Evaluation {
- public:
-  Evaluation(const Arguments& arguments, const Dataset& dataset, config::Options options)
-      : arguments_{arguments}, dataset_{dataset}, options_{std::move(options)} {
-    options_.model.threads = 1;  // the jobs are the parallelism
-    figures_.resize(dataset.entries().size());
-    order_.resize(dataset.entries().size());
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::ranges::stable_sort(order_,
-                             std::greater<>{},  // the longest first, so that jobs end together
-                             [&](std::size_t i) { return dataset.entries()[i].rows; });
-  }
-
-  Status run();
-  [[nodiscard]] const std::vector<SeriesFigures>& figures() const { return figures_; }
-
- private:
-  void work();
-  Result<SeriesFigures> evaluate(const Dataset::Entry& entry, ModelFactory& factory);
-  void show_progress();
-
-  const Arguments& arguments_;
-  const Dataset& dataset_;
-  config::Options options_;
-  std::vector<std::size_t> order_;
-  std::atomic<std::size_t> next_{0};
-  std::atomic<std::size_t> rows_done_{0};
-  std::atomic<std::size_t> series_done_{0};
-  std::atomic<std::size_t> working_{0};
-  std::vector<SeriesFigures> figures_;  // each entry is written by one job
-  std::mutex mutex_;
-  std::optional<Error> first_error_;  // guarded by mutex_
+/// One evaluation of all series.
+struct Run {
+  std::string kind;
+  std::uint64_t seed = 0;
+  std::string name;  ///< Distinguishes it from the others; empty if it is the only one.
 };
 
-Status Evaluation::run() {
-  const std::size_t jobs = std::min(arguments_.jobs, std::max<std::size_t>(order_.size(), 1));
-  working_ = jobs;
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < jobs; ++i) {
-    threads.emplace_back([this] {
-      work();
-      --working_;
-    });
+std::vector<Run> runs_of(const Arguments& arguments, const config::Options& options) {
+  std::vector<std::string> kinds = arguments.kinds;
+  if (kinds.empty()) kinds = {options.model.kind};
+  if (kinds == std::vector<std::string>{"all"}) {
+    kinds = models::kind_names();
+    if (options.pipeline.training.labels.empty()) std::erase_if(kinds, models::needs_labels);
   }
-  show_progress();
-  threads.clear();
-  if (first_error_) return Failure{*first_error_};
+  std::vector<std::uint64_t> seeds(std::max<std::uint64_t>(arguments.seeds, 1), options.model.seed);
+  if (arguments.seeds > 0) std::iota(seeds.begin(), seeds.end(), std::uint64_t{1});
+  std::vector<Run> runs;
+  for (const std::string& kind : kinds) {
+    for (const std::uint64_t seed : seeds) {
+      runs.push_back({kind, seed, kind});
+      if (seeds.size() > 1) runs.back().name += fmt::format("-seed{}", seed);
+    }
+  }
+  if (runs.size() == 1) runs.front().name.clear();
+  return runs;
+}
+
+/// "figures.json" for the only run, "figures-pca.json" for that of `pca`.
+std::filesystem::path of_run(std::filesystem::path path, const Run& run) {
+  if (run.name.empty()) return path;
+  const std::string extension = path.extension().string();
+  return path.replace_filename(path.stem().string() + "-" + run.name + extension);
+}
+
+Result<LabelledSet> open_set(const Arguments& arguments) {
+  if (!arguments.data.empty()) {
+    auto dataset = Dataset::open(arguments.data);
+    if (!dataset) return Failure{dataset.error()};
+    if (auto kept = dataset->keep_only(arguments.only); !kept) return Failure{kept.error()};
+    return labelled_folder(*std::move(dataset));
+  }
+  if (arguments.csv.empty()) {
+    return fail(ErrorKind::kInvalid,
+                "no input; expected --data FOLDER, or --csv FILE... with --labels FILE");
+  }
+  TrainingPart training = arguments.training;
+  if (!arguments.train_until.empty()) {
+    const auto until = parse_time(arguments.train_until);
+    if (!until) return fail(Error{until.error()}, "--train-until");
+    training.until = *until;
+  }
+  auto set = labelled_csv({arguments.csv.begin(), arguments.csv.end()}, arguments.columns,
+                          arguments.labels, training);
+  if (set && set->unmet > 0) {
+    fmt::print(stderr, "{}: {} intervals hold no row to judge and do not count\n", arguments.labels,
+               set->unmet);
+  }
+  return set;
+}
+
+/// What is computed for hours must not fail for want of a folder.
+Status make_folders(const Arguments& arguments) {
+  for (const std::filesystem::path path : {arguments.json, arguments.report}) {
+    std::error_code failed;
+    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), failed);
+    if (!failed) continue;
+    return fail(ErrorKind::kInvalid, fmt::format("{}: {}; expected a folder that can be written",
+                                                 path.string(), failed.message()));
+  }
   return {};
 }
 
-void Evaluation::work() {
-  auto factory = models::TorchModelFactory::create(options_.model);
-  while (!interrupted()) {
-    const std::size_t turn = next_++;
-    if (turn >= order_.size()) return;
-    const Dataset::Entry& entry = dataset_.entries()[order_[turn]];
-    auto result = factory ? evaluate(entry, **factory) : Failure{factory.error()};
-    if (!result) {
-      const std::lock_guard lock{mutex_};
-      if (!first_error_) first_error_ = std::move(result.error()).while_doing(entry.id());
-      next_ = order_.size();
-      return;
+/// Evaluates, and writes the files of this run.
+Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::Options options,
+                           const Run& run) {
+  set = contaminated(std::move(set), {.share = arguments.contaminate, .seed = run.seed});
+  options.model.kind = run.kind;
+  options.model.seed = run.seed;
+  options.model.threads = 1;  // the jobs are the parallelism
+  EvaluationReport page{arguments.report.empty() ? 0 : set.entries.size()};
+  Evaluator::SeriesFn draw;
+  if (!arguments.report.empty()) {
+    draw = [&](std::size_t index, const auto& series, const auto& scored, const auto& figures) {
+      page.add(index, set.entries[index].train_end, series, scored, figures);
+    };
+  }
+  Evaluator evaluator{
+      {.each = {.pipeline = options.pipeline,
+                .checkpoints = {arguments.checkpoints.begin(), arguments.checkpoints.end()},
+                .block_rows = arguments.block_rows},
+       .out = std::filesystem::path{arguments.out} / run.name,
+       .jobs = arguments.jobs,
+       .what = run.name.empty() ? "evaluating" : run.name},
+      set,
+      [&]() -> Result<std::unique_ptr<ModelFactory>> {
+        auto factory = models::TorchModelFactory::create(options.model);
+        if (!factory) return Failure{factory.error()};
+        return *std::move(factory);
+      },
+      std::move(draw)};
+
+  const MonotonicTime begin = system_clock().monotonic();
+  auto figures = evaluator.run();
+  if (!figures) return Failure{figures.error()};
+  const auto took = system_clock().monotonic() - begin;
+  Evaluated evaluated{.kind = run.kind,
+                      .seed = run.seed,
+                      .seconds = std::chrono::duration<double>(took).count(),
+                      .series = *std::move(figures)};
+  if (!arguments.json.empty()) {
+    if (auto written = write_figures(of_run(arguments.json, run), evaluated); !written) {
+      return Failure{written.error()};
     }
-    figures_[order_[turn]] = *std::move(result);
-    ++series_done_;
   }
+  if (!arguments.report.empty()) {
+    const auto written = page.write(of_run(arguments.report, run), evaluated, arguments.alpha);
+    if (!written) return Failure{written.error()};
+  }
+  return evaluated;
 }
 
-Result<SeriesFigures> Evaluation::evaluate(const Dataset::Entry& entry, ModelFactory& factory) {
-  const auto series = dataset_.read(entry);
-  if (!series) return Failure{series.error()};
-  std::size_t told = 0;
-  const auto scored =
-      score_series(*series, entry.id(), entry.train_end,
-                   {.pipeline = options_.pipeline,
-                    .checkpoints = {arguments_.checkpoints.begin(), arguments_.checkpoints.end()},
-                    .block_rows = arguments_.block_rows},
-                   factory, [&](std::size_t rows) {
-                     rows_done_ += rows - told;
-                     told = rows;
-                   });
-  if (!scored) return Failure{scored.error()};
-  const auto path = std::filesystem::path{arguments_.out} / entry.group / (entry.entity + ".csv");
-  if (auto written = write_scores(path, *series, *scored); !written) {
-    return Failure{written.error()};
-  }
-  const auto test = [&](const std::vector<std::uint8_t>& rows) {
-    return std::span{rows}.subspan(entry.train_end);
-  };
-  return SeriesFigures{.group = entry.group,
-                       .entity = entry.entity,
-                       .rows = series->size() - entry.train_end,
-                       .figures = measure(test(series->labels), test(scored->alerts))};
-}
-
-void Evaluation::show_progress() {
-  std::size_t total = 0;
-  for (const auto& entry : dataset_.entries()) total += entry.rows;
-  Progress progress{"evaluating", "rows", total};
-  while (working_ > 0) {
-    progress.update(rows_done_, fmt::format("{} of {} series", series_done_.load(), order_.size()));
-    wait_unless(interrupted(), std::chrono::milliseconds{100});
-  }
-  progress.update(rows_done_, fmt::format("{} of {} series", series_done_.load(), order_.size()));
+int compare(const Arguments& arguments) {
+  const auto comparison = compare_files(arguments.compare[0], arguments.compare[1]);
+  if (!comparison) return report(comparison.error());
+  fmt::print("{}", comparison_table(*comparison));
+  return kOk;
 }
 
 int run(const Arguments& arguments) {
+  if (!arguments.compare.empty()) return compare(arguments);
   auto options = arguments.detection.options();
   if (!options) return report(options.error());
   auto budget = pipeline::AlertBudget::parse(arguments.budget);
   if (!budget) return report(std::move(budget.error()).while_doing("--budget"));
   options->pipeline.budget = *budget;
-  auto dataset = Dataset::open(arguments.data);
-  if (!dataset) return report(dataset.error());
-  if (auto kept = dataset->keep_only(arguments.only); !kept) return report(kept.error());
+  const auto set = open_set(arguments);
+  if (!set) return report(set.error());
 
-  Evaluation evaluation{arguments, *dataset, *std::move(options)};
-  if (auto done = evaluation.run(); !done) return report(done.error());
-  if (interrupted()) return kFailed;
-  fmt::print("{}", figures_table(by_group(evaluation.figures())));
-  fmt::print("scores: {}/<group>/<entity>.csv\n", arguments.out);
-  if (arguments.json.empty()) return kOk;
-  std::ofstream file{arguments.json};
-  if (!(file << figures_json(evaluation.figures()) << '\n').flush()) {
-    return report({ErrorKind::kInvalid, arguments.json + ": cannot be written"});
+  if (auto made = make_folders(arguments); !made) return report(made.error());
+  const auto runs = runs_of(arguments, *options);
+  for (const Run& one : runs) {  // before hours of work
+    models::TorchModelFactory::Options model = options->model;
+    model.kind = one.kind;
+    if (auto known = models::check_options(model); !known) return report(known.error());
   }
+  std::vector<KindRuns> kinds;
+  for (const Run& one : runs) {
+    const auto evaluated = evaluate(arguments, *set, *options, one);
+    if (interrupted()) return kFailed;
+    if (!evaluated) return report(evaluated.error());
+    const Headline result = headline(*evaluated, arguments.alpha);
+    if (kinds.empty() || kinds.back().kind != one.kind) kinds.push_back({one.kind, {}});
+    kinds.back().runs.push_back(result);
+    if (!one.name.empty()) continue;
+    fmt::print("{}", figures_table(evaluated->series));
+    fmt::print("{}\n", headline_text(result));
+  }
+  if (runs.size() > 1) fmt::print("{}", kinds_table(kinds));
+  fmt::print("scores: {}/{}<group>/<entity>.csv\n", arguments.out, runs.size() > 1 ? "<run>/" : "");
   return kOk;
+}
+
+void add_input(CLI::App& command, Arguments& arguments) {
+  auto* data =
+      command.add_option("--data", arguments.data, "Folder with manifest.json and gzip CSV files");
+  data->check(CLI::ExistingDirectory);
+  command.add_option("--only", arguments.only, "Groups or entities, with commas between them")
+      ->needs(data);
+  auto* csv = command.add_option("--csv", arguments.csv, "CSV files, plain or gzip, instead");
+  csv->check(CLI::ExistingFile)->excludes(data);
+  auto* labels = command.add_option("--labels", arguments.labels,
+                                    "Of --csv: what went wrong, a CSV file `series,start,end`");
+  labels->check(CLI::ExistingFile)->needs(csv);
+  csv->needs(labels);
+  command.add_option("--time", arguments.columns.time, "Of --csv: column with the time")
+      ->needs(csv);
+  command
+      .add_option("--series", arguments.columns.series,
+                  "Of --csv: column with the series; without it a file is one, named after it")
+      ->needs(csv);
+  auto* until = command.add_option("--train-until", arguments.train_until,
+                                   "Of --csv: learn from the rows before this time");
+  until->needs(csv);
+  command
+      .add_option("--train", arguments.training.share, "Of --csv: learn from this share of rows")
+      ->check(CLI::Range(0.0, 1.0))
+      ->needs(csv)
+      ->excludes(until)
+      ->capture_default_str();
+  command.add_option("--compare", arguments.compare, "Compare two files of --json, and do no more")
+      ->expected(2)
+      ->excludes(data)
+      ->excludes(csv);
+}
+
+void add_runs(CLI::App& command, Arguments& arguments) {
+  command.add_option("--kinds", arguments.kinds, "Evaluate each of these kinds of model; or `all`")
+      ->delimiter(',')
+      ->excludes("--model");
+  command.add_option("--seeds", arguments.seeds, "Evaluate with the seeds 1 to this, and average")
+      ->check(CLI::Range(1, 100))
+      ->excludes("--seed");
+  command.add_option("--checkpoint", arguments.checkpoints, "Judge with these, learn none")
+      ->check(CLI::ExistingFile)
+      ->excludes("--kinds")
+      ->excludes("--seeds");
+  command
+      .add_option("--contaminate", arguments.contaminate,
+                  "Spoil this share of the rows learned from with bursts, by the seed")
+      ->check(CLI::Range(0.0, 0.5))
+      ->capture_default_str();
+  command.add_option("--jobs", arguments.jobs, "Series at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--budget", arguments.budget, "In place of alerts.budget")
+      ->capture_default_str();
+  command
+      .add_option("--alpha", arguments.alpha,
+                  "Share of normal rows that may alert: series beyond ten times that are counted")
+      ->check(CLI::Range(1e-6, 0.1))
+      ->capture_default_str();
+  command.add_option("--block", arguments.block_rows, "Rows scored at once; changes no score")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -169,31 +274,25 @@ void add_evaluate(CLI::App& app, Command& chosen) {
   CLI::App* command =
       app.add_subcommand("evaluate", "Score labelled series and measure how well faults are found");
   command->footer(
-      "Each series is learned from its rows before `train_end` and then judged row by row, by the\n"
-      "pipeline of the daemon. Labels are used for the final figures alone: events found "
-      "(recall),\n"
-      "alerts that meet an event (precision), both (F1), alert rate on normal rows, false alerts\n"
-      "per 10 000 rows, and the median delay in rows. MACRO is the mean over groups.\n\n"
+      "Each series is learned from its first rows and then judged row by row, by the pipeline of\n"
+      "the daemon. Labels are used for the final figures alone: how well scores rank faulty rows\n"
+      "(VUS-PR, AUC-PR), events found (recall), alerts that meet an event (precision), both (F1),\n"
+      "the NAB score, alert rate on normal rows, false alerts per 10 000 rows, and the median\n"
+      "delay in rows. MACRO is the mean over groups. docs/evaluation.md has all definitions.\n\n"
+      "With several --kinds or --seeds, each run has its own folder below --out, and its name is\n"
+      "added to the files of --json and --report.\n\n"
       "Examples:\n"
-      "  anomalyctl evaluate --data DIR --out scores --jobs 2\n"
-      "  anomalyctl evaluate --data DIR --only smd,asd --model pca --json figures.json");
-  command->add_option("--data", arguments->data, "Folder with manifest.json and gzip CSV files")
-      ->required()
-      ->check(CLI::ExistingDirectory);
+      "  anomalyctl evaluate --csv pumps.csv --series pump --labels incidents.csv --train 0.3\n"
+      "  anomalyctl evaluate --data DIR --only smd,asd --model pca --json pca.json\n"
+      "  anomalyctl evaluate --data DIR --jobs 2 --report evaluation.html\n"
+      "  anomalyctl evaluate --data DIR --kinds auto,pca,vae --seeds 3\n"
+      "  anomalyctl evaluate --compare pca.json auto.json");
+  add_input(*command, *arguments);
   command->add_option("--out", arguments->out, "Folder for the scores")->capture_default_str();
-  command->add_option("--only", arguments->only, "Groups or entities, with commas between them");
-  command->add_option("--jobs", arguments->jobs, "Series at the same time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
   command->add_option("--json", arguments->json, "Write all figures to this file");
-  command->add_option("--checkpoint", arguments->checkpoints, "Judge with these, learn none")
-      ->check(CLI::ExistingFile);
-  command->add_option("--budget", arguments->budget, "In place of alerts.budget")
-      ->capture_default_str();
-  command->add_option("--block", arguments->block_rows, "Rows scored at once; changes no score")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
+  command->add_option("--report", arguments->report, "Draw every series on this HTML page");
   arguments->detection.add_to(*command);
+  add_runs(*command, *arguments);
   command->callback([&chosen, arguments] { chosen = [arguments] { return run(*arguments); }; });
 }
 

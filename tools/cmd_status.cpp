@@ -45,6 +45,9 @@ std::string status_screen(const json& status) {
     add("model", fmt::format("{} {} on {}, {} channels", model.at("kind").get<std::string>(),
                              model.at("version").get<std::string>(),
                              model.at("device").get<std::string>(), model.at("channels").size()));
+    if (const auto choice = model.at("choice").get<std::string>(); !choice.empty()) {
+      add("chosen", choice);
+    }
   }
   for (const auto& [where, what] : status.at("trouble").items()) {
     if (!what.get<std::string>().empty()) add("trouble", where + ": " + what.get<std::string>());

@@ -45,6 +45,9 @@ std::string report_text(const pipeline::Learned& learned, const HistoryCollector
       "{}: {} {}, {} channels, {} series, {} rows, {} windows, took {}\n", path.string(),
       learned.group->info.kind, learned.group->info.version, group.channels.size(),
       group.histories.size(), group.num_rows(), report.windows, short_duration(report.seconds));
+  if (!learned.group->info.choice.empty()) {
+    text += fmt::format("  chosen: {}\n", learned.group->info.choice);
+  }
   text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16}\n", "member", "parameters", "epochs",
                       "loss fitted", "loss kept back");
   const auto loss = [](double value) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/kafka_arguments.hpp"
+#include "tools/truth.hpp"
 
 namespace anomalyd::tools {
 
@@ -13,6 +14,11 @@ void DetectionArguments::add_to(CLI::App& command) {
                      "Kind of model, as model.kind: auto, pca, dense_ae, vae ...");
   command.add_option("--seed", seed, "Of training; the same seed and rows give the same model");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N");
+  command
+      .add_option("--train-labels", train_labels,
+                  "CSV of series,start,end,label: 'benign: NAME' or 'fault: NAME', for aae_semi and "
+                  "aae_supervised")
+      ->check(CLI::ExistingFile);
 }
 
 Result<config::Options> DetectionArguments::options() const {
@@ -30,6 +36,11 @@ Result<config::Options> DetectionArguments::options() const {
   if (!model.empty()) options.model.kind = model;
   if (seed) options.model.seed = *seed;
   if (!device.empty()) options.model.device = device;
+  if (!train_labels.empty()) {
+    auto labels = read_labels(train_labels);
+    if (!labels) return Failure{std::move(labels.error())};
+    options.pipeline.training.labels = *std::move(labels);
+  }
   return options;
 }
 

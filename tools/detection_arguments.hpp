@@ -19,8 +19,9 @@ struct DetectionArguments {
   std::string model;
   std::optional<std::uint64_t> seed;
   std::string device;
+  std::string train_labels;
 
-  /// Adds --config, --model, --seed and --device.
+  /// Adds --config, --model, --seed, --device and --train-labels.
   void add_to(CLI::App& command);
   /// The options of the file, or every default without one. Errors: kInvalid.
   [[nodiscard]] Result<config::Options> options() const;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tools/incident_table.hpp"
 #include "tools/pipeline_run.hpp"
 
 namespace anomalyd::tools {
@@ -30,9 +31,11 @@ Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
                                 ModelFactory& factory,
                                 const std::function<void(std::size_t)>& done) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  ScoredRows scored{std::vector<double>(series.size(), kNone),
-                    std::vector<double>(series.size(), kNone),
-                    std::vector<std::uint8_t>(series.size(), 0)};
+  ScoredRows scored{.scores = std::vector<double>(series.size(), kNone),
+                    .p_values = std::vector<double>(series.size(), kNone),
+                    .thresholds = std::vector<double>(series.size(), kNone),
+                    .alerts = std::vector<std::uint8_t>(series.size(), 0),
+                    .incidents = {}};
   pipeline::PipelineOptions pipeline = options.pipeline;
   pipeline.training.rows = rows_in_order(series.times, train_end);
   pipeline.training.provisional_rows =
@@ -47,7 +50,12 @@ Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
     newest = static_cast<std::size_t>(row - begin);
     scored.scores[newest] = verdict.score;
     scored.p_values[newest] = verdict.p_value;
+    scored.thresholds[newest] = verdict.threshold;
     scored.alerts[newest] = verdict.alert ? 1 : 0;
+  };
+  IncidentBook book;
+  events.alert = [&](const Alert& alert) {
+    if (alert.type == AlertType::kAnomaly) book.add(alert);
   };
   PipelineRun run{pipeline, factory, std::move(events)};
   for (const auto& checkpoint : options.checkpoints) {
@@ -66,7 +74,30 @@ Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
     done(end);
   }
   if (auto finished = run.finish(); !finished) return Failure{finished.error()};
+  scored.incidents = book.incidents();
   return scored;
+}
+
+JudgedRows judged_rows(const LabelledSeries& series, const ScoredRows& scored,
+                       std::size_t train_end) {
+  const auto time_of = [&](std::size_t row) { return series.times[row]; };
+  std::vector<std::size_t> with_verdict;
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    if (!std::isnan(scored.scores[i])) with_verdict.push_back(i);
+  }
+  std::ranges::stable_sort(with_verdict, {}, time_of);
+
+  JudgedRows rows;
+  for (std::size_t i = train_end; i < series.size(); ++i) {
+    const auto behind = std::ranges::upper_bound(with_verdict, series.times[i], {}, time_of);
+    const bool any = behind != with_verdict.begin();
+    const std::size_t newest = any ? *std::prev(behind) : i;
+    const bool own = any && series.times[newest] == series.times[i];
+    rows.labels.push_back(series.labels[i]);
+    rows.scores.push_back(scored.scores[newest]);
+    rows.alerts.push_back(own ? scored.alerts[newest] : std::uint8_t{0});
+  }
+  return rows;
 }
 
 Status write_scores(const std::filesystem::path& path, const SeriesRows& series,
@@ -77,7 +108,7 @@ Status write_scores(const std::filesystem::path& path, const SeriesRows& series,
     file.print("t,score,alert,pvalue\n");
     for (std::size_t i = 0; i < series.size(); ++i) {
       if (std::isnan(scored.scores[i])) continue;
-      file.print("{},{:.7g},{},{:.4g}\n", series.t[i], scored.scores[i], scored.alerts[i],
+      file.print("{},{},{},{:.4g}\n", series.t[i], scored.scores[i], scored.alerts[i],
                  scored.p_values[i]);
     }
   } catch (const std::exception& error) {

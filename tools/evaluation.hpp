@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "daemon/core/alert.hpp"
 #include "daemon/core/model.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "tools/dataset.hpp"
+#include "tools/figures.hpp"
 
 namespace anomalyd::tools {
 
@@ -17,7 +19,9 @@ namespace anomalyd::tools {
 struct ScoredRows {
   std::vector<double> scores;
   std::vector<double> p_values;
+  std::vector<double> thresholds;
   std::vector<std::uint8_t> alerts;
+  std::vector<Alert> incidents;  ///< Anomalies, by start, as their last message told them.
 };
 
 struct EvaluationOptions {
@@ -36,7 +40,14 @@ struct EvaluationOptions {
                                               ModelFactory& factory,
                                               const std::function<void(std::size_t)>& done);
 
-/// Writes `t,score,alert,pvalue`, a line for each row with a score.
+/// The rows from `train_end` on, as figures see them. A row without a verdict of its own keeps the
+/// score of the newest row before it, and is no alert; one that repeats a time has the verdict
+/// of that time.
+[[nodiscard]] JudgedRows judged_rows(const LabelledSeries& series, const ScoredRows& scored,
+                                     std::size_t train_end);
+
+/// Writes `t,score,alert,pvalue`, a line for each row with a score. Scores keep all digits, so
+/// that figures computed from the file are those that `measure` gives.
 [[nodiscard]] Status write_scores(const std::filesystem::path& path, const SeriesRows& series,
                                   const ScoredRows& scored);
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "daemon/core/result.hpp"
 #include "daemon/core/time.hpp"
+#include "daemon/pipeline/labels.hpp"
 
 namespace anomalyd::tools {
 
@@ -32,5 +34,15 @@ struct Truth {
 
 /// Reads what `write_truth` wrote. Errors: kInvalid, naming the file.
 [[nodiscard]] Result<Truth> read_truth(const std::filesystem::path& path);
+
+/// Reads a CSV file of intervals, one fault per line: `series`, `start` and `end`, the times of the
+/// first and the last faulty row. Errors: kInvalid with file and line, also for a series that is
+/// not among `series`.
+[[nodiscard]] Result<std::vector<Fault>> read_intervals(const std::filesystem::path& path,
+                                                        std::span<const std::string> series);
+
+/// Reads a CSV file of what people say of rows: `series` (empty: all), `start`, `end` and `label`,
+/// which is "normal", "benign: NAME" or "fault: NAME". Errors: kInvalid with file and line.
+[[nodiscard]] Result<std::vector<pipeline::Label>> read_labels(const std::filesystem::path& path);
 
 }  // namespace anomalyd::tools

@@ -61,8 +61,8 @@ struct Alert {
   double threshold = 0;          ///< What `score` was compared with then.
   double p_value = 1;            ///< Tail probability of the worst row.
   std::string rule;              ///< Which rule decided: "tail", "warm_up", "fixed", ...
-  /// What the model calls the window of the worst row, "fault: pump" or "regime 2"; empty if it
-  /// knows no classes.
+  /// What the model calls the window of the worst row that it has a name for, "fault: pump" or
+  /// "regime 2"; empty if there is none.
   std::string window_class;
   bool provisional = false;  ///< Judged before the series' own calibration was complete.
   std::string model_kind;

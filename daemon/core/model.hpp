@@ -28,6 +28,7 @@ struct ModelInfo {
   std::string kind;                  ///< "pca", "dense_ae", "vae", "predictor" or "ensemble".
   std::string version;               ///< First 12 hex digits of the sha256 of its weights.
   std::vector<std::string> members;  ///< At least one; for a single model its kind.
+  std::string choice;                ///< Why these members, a sentence; empty if they were named.
   std::vector<Channel> channels;     ///< The columns it was trained with, in order.
   std::size_t context = 0;           ///< Rows in a window, the newest one included.
   std::vector<std::string> slots;    ///< Series with weights of their own: slot i + 1 is slots[i].

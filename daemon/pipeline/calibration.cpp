@@ -13,14 +13,22 @@ namespace {
 constexpr double kLeastScale = 1e-9;
 
 // What an incident in the calibration rows is: see Calibration::ordinary_rows.
-constexpr double kIncidentPeak = 4.0;
+constexpr double kIncidentPeak = 3.5;
 constexpr double kIncidentEdge = 1.5;
-constexpr std::size_t kEchoRows = 32;  // the slow mean and memory members still remember it
-constexpr double kMaxExcluded = 0.15;  // of the rows
+constexpr std::size_t kEchoRows = 8;   // behind it: the mean is below the edge, not yet at rest
+constexpr double kMaxExcluded = 0.20;  // of the rows
+// How much incidents still count for the scale of the score, in log units. If they count in full, a
+// few of them hide what comes later; if not at all, the slow mean says too much of a spiky series.
+constexpr double kIncidentPart = 0.6;
 
 // One logarithm serves both spans.
 double mean_log_ratio(const Smoothed& cost, const Smoothed& scale) {
   return 0.5 * std::log((1 + cost.fast / scale.fast) * (1 + cost.slow / scale.slow));
+}
+
+// The figure that lies so far from `a` to `b`, in log units.
+Smoothed between(const Smoothed& a, const Smoothed& b, double share) {
+  return {a.fast * std::pow(b.fast / a.fast, share), a.slow * std::pow(b.slow / a.slow, share)};
 }
 
 // The quantile of both running means over [rows x members].
@@ -101,6 +109,7 @@ Calibration::Learned Calibration::learn(std::span<const float> residuals, std::s
   Learned learned{Calibration{members, channels, options}, {}, {}};
   Calibration& calibration = learned.calibration;
   const std::size_t width = members * channels;
+  std::span<const float> teaching = residuals;
   std::vector<float> kept;
   if (options.exclude_incidents) {
     const auto ordinary = ordinary_rows(residuals, members, channels);
@@ -108,23 +117,38 @@ Calibration::Learned Calibration::learn(std::span<const float> residuals, std::s
       const auto values = residuals.subspan(row * width, width);
       if (ordinary[row] != 0) kept.insert(kept.end(), values.begin(), values.end());
     }
-    residuals = kept;
+    teaching = kept;
   }
-  calibration.learn_scales(residuals, options.scale_floor);
+  calibration.learn_scales(teaching, options.scale_floor);
 
-  std::vector<Smoothed> rows;
-  rows.reserve(residuals.size() / width * members);
-  for (std::size_t begin = 0; begin < residuals.size(); begin += width) {
-    if (calibration.observe(residuals.subspan(begin, width)) == Seen::kNothing) continue;
-    rows.insert(rows.end(), calibration.smoothed_.begin(), calibration.smoothed_.end());
-  }
+  Calibration with_incidents = calibration;
+  const std::vector<Smoothed> rows = calibration.observe_all(teaching);
   calibration.score_scales_ = quantiles(rows, members, options.score_quantile);
   learned.rule_scales = quantiles(rows, members, options.rule_quantile);
+  if (teaching.size() < residuals.size()) {
+    const auto whole =
+        quantiles(with_incidents.observe_all(residuals), members, options.score_quantile);
+    for (std::size_t j = 0; j < members; ++j) {
+      calibration.score_scales_[j] = between(calibration.score_scales_[j], whole[j], kIncidentPart);
+    }
+  }
   for (std::size_t begin = 0; begin < rows.size(); begin += members) {
     learned.scores.push_back(
         combine(std::span{rows}.subspan(begin, members), calibration.score_scales_));
   }
   return learned;
+}
+
+// The running means after each row in which something was observed, [rows x members].
+std::vector<Smoothed> Calibration::observe_all(std::span<const float> residuals) {
+  const std::size_t width = scales_.size();
+  std::vector<Smoothed> rows;
+  rows.reserve(residuals.size() / width * members());
+  for (std::size_t begin = 0; begin < residuals.size(); begin += width) {
+    if (observe(residuals.subspan(begin, width)) == Seen::kNothing) continue;
+    rows.insert(rows.end(), smoothed_.begin(), smoothed_.end());
+  }
+  return rows;
 }
 
 // Which calibration rows may set the scales. They are judged on scales that an incident cannot

@@ -37,9 +37,10 @@ class Calibration {
     double scale_floor = 0.05;     ///< > 0. Least deviation of a channel, in the member's overall.
     double score_quantile = 0.99;  ///< 0..1. Of the calibration rows: what makes a score of 0.7.
     double rule_quantile = 0.95;   ///< 0..1. The same for the scales that the alert rule moves.
-    /// Whether rows of calibration that look like incidents teach nothing. Worth it where the rows
-    /// learned from were not healthy; otherwise it takes rare but ordinary spikes for incidents.
-    bool exclude_incidents = false;
+    /// Whether rows of calibration that look like incidents are left out of all but a part of the
+    /// scale of the score. Rows to learn from are seldom all healthy. Where they are, it takes
+    /// rare but ordinary spikes for incidents and alerts on the next ones.
+    bool exclude_incidents = true;
   };
 
   /// What the calibration rows say beside the scales themselves.
@@ -88,6 +89,7 @@ class Calibration {
   Calibration(std::size_t members, std::size_t channels, const Options& options);
   [[nodiscard]] static std::vector<char> ordinary_rows(std::span<const float> residuals,
                                                        std::size_t members, std::size_t channels);
+  [[nodiscard]] std::vector<Smoothed> observe_all(std::span<const float> residuals);
   void learn_scales(std::span<const float> residuals, double scale_floor);
   [[nodiscard]] double cost(std::size_t member, std::size_t channel, float residual) const;
   [[nodiscard]] double part_of(std::size_t member) const;

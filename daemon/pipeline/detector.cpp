@@ -41,6 +41,7 @@ Detector Detector::calibrate(std::span<const float> residuals, std::size_t membe
                              std::span<const std::int16_t> regimes, std::size_t num_regimes) {
   Detector detector = calibrate(residuals, members, channels, options);
   const std::size_t stride = members * channels;
+  if (!options.per_regime) return detector;
   for (std::size_t regime = 0; regime < num_regimes; ++regime) {
     std::vector<float> own;
     for (std::size_t i = 0; i < regimes.size(); ++i) {

@@ -41,6 +41,7 @@ class Detector {
     Calibration::Options calibration{};
     Threshold::Options threshold{};
     AlertRule::Options rule{};
+    bool per_regime = true;  ///< Scales and tail for each regime, where the model tells them apart.
     double budget = 1e-3;  ///< > 0. Alert onsets per row, from AlertBudget::per_row.
     /// 0..0.01. The p-value that alerts. Unset: from the budget through the extremal index theta
     /// of the calibration scores, min(1e-3, budget / theta), because neighbouring rows exceed a

@@ -71,6 +71,11 @@ void IncidentPolicy::absorb(const Row& row, const Evidence& evidence, const Opti
   incident.severity =
       std::max(incident.severity, severity_of(verdict.p_value, verdict.magnitude, incident.rows));
 
+  if (!row.window_class.empty() && verdict.score > incident.class_score) {
+    incident.window_class = row.window_class;
+    incident.class_score = verdict.score;
+  }
+
   auto& steps = incident.worst_steps;
   const bool is_worst = verdict.score > incident.score;
   const bool is_shown =
@@ -90,7 +95,6 @@ void IncidentPolicy::absorb(const Row& row, const Evidence& evidence, const Opti
   incident.threshold = verdict.threshold;
   incident.p_value = verdict.p_value;
   incident.rule = verdict.rule;
-  incident.window_class = row.window_class;
   if (features.size() > options.features) features.resize(options.features);
   incident.features = std::move(features);
 }
@@ -159,6 +163,7 @@ void IncidentPolicy::save(StateWriter& out) const {
   out.put(incident.p_value);
   out.put(incident.rule);
   out.put_text(incident.window_class);
+  out.put(incident.class_score);
   out.put(static_cast<std::uint32_t>(incident.features.size()));
   for (const Alert::Feature& feature : incident.features) {
     out.put_text(feature.name);
@@ -193,7 +198,7 @@ bool IncidentPolicy::load(StateReader& in) {
   }
   if (!in.get(incident.score) || !in.get(incident.threshold) || !in.get(incident.p_value) ||
       !in.get(rule) || rule > static_cast<std::uint8_t>(ThresholdRule::kMad) ||
-      !in.get_text(incident.window_class)) {
+      !in.get_text(incident.window_class) || !in.get(incident.class_score)) {
     return false;
   }
   incident.resolved = resolved != 0;

@@ -90,7 +90,8 @@ class IncidentPolicy {
     double threshold = 0;
     double p_value = 1;
     ThresholdRule rule = ThresholdRule::kTail;
-    std::string window_class{};
+    std::string window_class{};  // of the worst row that has one
+    double class_score = -1;     // of that row
     std::vector<Alert::Feature> features{};
     std::vector<Alert::Step> worst_steps{};
   };

@@ -14,51 +14,57 @@ std::size_t rows_to_fit(std::size_t rows, double calibration_share) {
   return std::min(rows, std::max<std::size_t>(16, fit));
 }
 
-/// The scaled rows of a history, NaN where missing, with rows inserted where some were missing.
+/// The scaled rows of a history, with rows inserted where some were missing.
 struct ScaledRows {
-  std::vector<float> rows;           // [n x channels]
-  std::vector<std::uint8_t> filler;  // 1 for an inserted row
+  std::vector<float> held;           // [n x channels]; the last value, or 0, where missing
+  std::vector<bool> missing;         // [n x channels]
+  std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
   std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
   std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
+
+  /// The first values, NaN where missing.
+  [[nodiscard]] std::vector<float> observed(std::size_t count) const {
+    std::vector<float> values{held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count)};
+    for (std::size_t i = 0; i < count; ++i) {
+      if (missing[i]) values[i] = NAN;
+    }
+    return values;
+  }
 };
 
 ScaledRows scale_rows(const History& history, Scaler& scaler) {
   ScaledRows scaled;
-  std::vector<float> row(history.width);
+  const std::size_t width = history.width;
+  const auto append = [&](float value) {
+    const std::size_t i = scaled.held.size();
+    const bool missing = std::isnan(value);
+    scaled.missing.push_back(missing);
+    scaled.held.push_back(!missing ? value : i >= width ? scaled.held[i - width] : 0.0F);
+  };
+  std::vector<float> row(width);
   for (std::size_t i = 0; i < history.size(); ++i) {
     const std::uint32_t gap = history.gaps[i];
     if (gap == History::kRestart) {
       scaler.restart();
     } else {
-      scaled.rows.insert(scaled.rows.end(), gap * history.width, NAN);
+      for (std::size_t cell = 0; cell < gap * width; ++cell) append(NAN);
       scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
       scaled.times.insert(scaled.times.end(), gap, history.times[i]);
     }
-    scaler.apply(std::span{history.rows}.subspan(i * history.width, history.width),
-                 history.times[i], row);
-    scaled.rows.insert(scaled.rows.end(), row.begin(), row.end());
+    scaler.apply(std::span{history.rows}.subspan(i * width, width), history.times[i], row);
+    for (const float value : row) append(value);
     scaled.filler.push_back(0);
     scaled.times.push_back(history.times[i]);
   }
   return scaled;
 }
 
-/// The rows with missing cells holding the last value of their channel, 0 before the first.
-std::vector<float> held_rows(const ScaledRows& scaled, std::size_t channels) {
-  std::vector<float> rows = scaled.rows;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (std::isnan(rows[i])) rows[i] = i >= channels ? rows[i - channels] : 0.0F;
-  }
-  return rows;
-}
-
 /// What the model remembers of a series before its rows from `first` on are scored.
 Result<Memory> memory_before(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
                              std::uint32_t slot) {
   const std::size_t channels = scorer.info().channels.size();
-  const std::vector<float> held = held_rows(scaled, channels);
   auto memory =
-      scorer.memorize(std::span{held}.first(first * channels), slot, scaled.filler.size());
+      scorer.memorize(std::span{scaled.held}.first(first * channels), slot, scaled.filler.size());
   if (!memory) return fail(std::move(memory.error()), "memorizing the rows of a series");
   return memory;
 }
@@ -88,7 +94,6 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
                                      Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  const std::vector<float> held = held_rows(scaled, channels);
   const std::vector<std::string>& classes = scorer.info().classes;
   CalibrationRows all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
@@ -97,8 +102,8 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
     Batch batch{channels, context, {}, {}};
     for (std::size_t i = 0; i < context - 1 + end - begin; ++i) {
       const std::size_t source = begin + i >= context - 1 ? begin + i + 1 - context : 0;
-      batch.rows.insert(batch.rows.end(), &held[source * channels],
-                        &held[source * channels] + channels);
+      const float* row = scaled.held.data() + source * channels;
+      batch.rows.insert(batch.rows.end(), row, row + channels);
     }
     for (std::size_t i = begin; i < end; ++i) {
       batch.windows.push_back({.end_row = static_cast<std::uint32_t>(context - 1 + i - begin),
@@ -116,7 +121,7 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
           classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
           classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
       for (std::size_t j = 0; j < stride; ++j) {
-        if (is_fault || std::isnan(scaled.rows[i * channels + j % channels])) {
+        if (is_fault || scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
         }
       }
@@ -306,7 +311,8 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
             group->pooled_memory.fits(info.channels.size(), info.code_widths) &&
             group->pooled.channels() == info.channels.size() &&
             group->pooled.members() == info.members.size() &&
-            group->pooled.num_regimes() == info.num_regimes();
+            (group->pooled.num_regimes() == 0 ||
+             group->pooled.num_regimes() == info.num_regimes());
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
@@ -343,13 +349,13 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
     if (!set.classes.empty()) {
       rows.labels = label_rows(options.training.labels, set.classes, history.series, rows.times);
     }
-    const auto first = [](const auto& values, std::size_t count) {
+    const auto first = [fit](const auto& values) {
       using Values = std::decay_t<decltype(values)>;
       return Values(values.begin(),
-                    values.begin() + static_cast<std::ptrdiff_t>(std::min(count, values.size())));
+                    values.begin() + static_cast<std::ptrdiff_t>(std::min(fit, values.size())));
     };
-    set.series.push_back({history.series, first(rows.rows, fit * channels.size()),
-                          first(rows.times, fit), first(rows.labels, fit)});
+    set.series.push_back({history.series, rows.observed(fit * channels.size()), first(rows.times),
+                          first(rows.labels)});
   }
 
   Learned learned;

@@ -109,7 +109,7 @@ bool SeriesTrack::fits(const ModelInfo& model) const {
   const std::size_t rows = window_.size() / channels;
   return scaler.num_channels() == channels && detector.channels() == channels &&
          detector.members() == model.members.size() && faults.num_channels() == channels &&
-         detector.num_regimes() == model.num_regimes() &&
+         (detector.num_regimes() == 0 || detector.num_regimes() == model.num_regimes()) &&
          memory.fits(channels, model.code_widths) && slot <= model.slots.size() &&
          entity <= model.entities.size() && rows < model.context &&
          rows >= std::min<std::size_t>(filled_, model.context - 1);

@@ -166,6 +166,9 @@ void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
   groups_.push_back(group);
   status_.models.clear();
   for (const auto& g : groups_) status_.models.push_back(g->info);
+  if (!group->info.choice.empty()) {
+    spdlog::info("model {} is {}", group->info.version, group->info.choice);
+  }
   for (const auto& [partition, task] : tasks_) task->install(group);
 }
 

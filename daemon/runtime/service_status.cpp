@@ -30,13 +30,10 @@ json to_json(const PartitionTask::Status& partition) {
 json to_json(const ModelInfo& model) {
   json channels = json::array();
   for (const Channel& channel : model.channels) channels.push_back(channel.name);
-  return {{"kind", model.kind},
-          {"version", model.version},
-          {"members", model.members},
-          {"channels", channels},
-          {"context", model.context},
-          {"device", model.device},
-          {"own_weights", model.slots.size()}};
+  return {{"kind", model.kind},       {"version", model.version},
+          {"members", model.members}, {"choice", model.choice},
+          {"channels", channels},     {"context", model.context},
+          {"device", model.device},   {"own_weights", model.slots.size()}};
 }
 
 }  // namespace

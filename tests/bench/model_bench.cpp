@@ -1,7 +1,7 @@
 // How fast models score, as a share of how fast this host multiplies matrices, and how fast they
 // learn: one line for every kind.
 //
-//   model_bench [--threads N] [--device D] [--only CASE] [--json FILE]
+//   model_bench [--threads N] [--device D] [--only CASE] [--rows N] [--json FILE]
 //
 // Every figure is the best of several rounds, and each round measures the matrix product beside
 // it, so that ratios hold on a noisy host.
@@ -33,6 +33,7 @@ struct Setup {
   std::string device = "cpu";
   std::string only;
   std::string json;
+  std::size_t rows = 2000;  // to learn from
 };
 
 struct Case {
@@ -74,10 +75,30 @@ std::vector<Case> cases() {
 
 // Every kind on 4 channels, with its own defaults, and the default on many channels.
 std::vector<Case> kinds() {
+  constexpr double kInputs = 32 * 4;
+  const double dense_decoder = dense_flops({16, 64, 128, 4});
+  const double filters = 16 * dense_flops({5 * 4, 32}) + 8 * dense_flops({5 * 32, 64});
+  const double unfilters = dense_flops({16, 512}) + 16 * dense_flops({5 * 64, 32}) +
+                           dense_flops({5 * 32, 4});
+  const std::pair<const char*, double> named[] = {
+      {"predictor", 0},
+      {"pca", 0},
+      {"dense_ae", dense_flops({kInputs, 128, 64, 16}) + dense_decoder},
+      {"conv_ae", filters + dense_flops({512, 16}) + unfilters},
+      {"channel_ae", 4 * dense_flops({33, 32, 8, 32, 32})},
+      {"vae", dense_flops({kInputs, 128, 64, 32}) + dense_decoder},
+      {"conv_vae", filters + dense_flops({512, 32}) + unfilters},
+      {"cvae", dense_flops({kInputs + 11, 128, 64, 32}) + dense_flops({27, 64, 128, 4})},
+      {"aae", dense_flops({kInputs, 128, 64, 16}) + dense_decoder},
+      {"aae_cluster", 2 * dense_flops({kInputs, 128, 64, 17}) + dense_decoder},
+      {"memory", 0},
+      {"latent", 0},
+      {"linear", 0},
+      {"auto", 0}};
   std::vector<Case> cases;
-  for (const char* kind : {"predictor", "pca", "dense_ae", "channel_ae", "vae", "memory", "latent",
-                           "linear", "auto"}) {
-    cases.push_back({kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, 0, false});
+  for (const auto& [kind, flops] : named) {
+    cases.push_back(
+        {kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, flops, false});
   }
   cases.push_back({"auto_38", "auto, 38 channels", {.kind = "auto"}, 38, 1024, 0, false});
   return cases;
@@ -96,8 +117,6 @@ std::vector<float> noise(std::size_t count) {
   std::exit(1);
 }
 
-constexpr std::size_t kTrainingRows = 2000;
-
 struct Trained {
   std::unique_ptr<Scorer> scorer;
   double windows_per_s = 0;    // of the history, whatever number of passes that took
@@ -110,7 +129,7 @@ Trained train(const Case& c, const Setup& setup) {
   options.threads = setup.threads;
   auto factory = TorchModelFactory::create(options);
   if (!factory) give_up(factory.error());
-  TrainingSet set{std::vector<Channel>(c.channels), {{"s", noise(kTrainingRows * c.channels)}}};
+  TrainingSet set{std::vector<Channel>(c.channels), {{"s", noise(setup.rows * c.channels)}}};
   TrainingReport report;
   auto scorer = (*factory)->train(set, {}, {}, report);
   if (!scorer) give_up(scorer.error());
@@ -122,8 +141,8 @@ Trained train(const Case& c, const Setup& setup) {
 // Windows of many series: each brings its history and a few new rows, as in production.
 constexpr std::size_t kNewRows = 8;
 
-std::vector<Memory> make_memories(const Case& c, Scorer& scorer) {
-  const auto memory = scorer.memorize(noise(kTrainingRows * c.channels), 0, kTrainingRows + 1000);
+std::vector<Memory> make_memories(const Case& c, const Setup& setup, Scorer& scorer) {
+  const auto memory = scorer.memorize(noise(setup.rows * c.channels), 0, setup.rows + 1000);
   if (!memory) give_up(memory.error());
   return std::vector<Memory>(c.batch / kNewRows, *memory);
 }
@@ -165,7 +184,7 @@ using Figures = std::vector<std::pair<std::string, double>>;
 void measure(const Case& c, const Setup& setup, Figures& figures) {
   const Trained model = train(c, setup);
   const auto& scorer = model.scorer;
-  std::vector<Memory> memories = make_memories(c, *scorer);
+  std::vector<Memory> memories = make_memories(c, setup, *scorer);
   const Batch batch = make_batch(c, scorer->info().context, memories);
   double product = 0;
   double rate = 0;
@@ -207,6 +226,7 @@ Setup parse(int argc, char** argv) {
     if (option == "--threads") setup.threads = std::strtoul(argv[i + 1], nullptr, 10);
     if (option == "--device") setup.device = argv[i + 1];
     if (option == "--only") setup.only = argv[i + 1];
+    if (option == "--rows") setup.rows = std::strtoul(argv[i + 1], nullptr, 10);
     if (option == "--json") setup.json = argv[i + 1];
   }
   return setup;

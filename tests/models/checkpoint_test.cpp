@@ -48,6 +48,7 @@ TEST_P(EveryKindOnDisk, ScoresTheSameAfterSavingAndLoading) {
   ASSERT_TRUE(loaded) << loaded.error().message;
   const ModelInfo& info = loaded->scorer->info();
   EXPECT_EQ(info.kind, scorer->info().kind);
+  EXPECT_EQ(info.choice, scorer->info().choice);
   EXPECT_EQ(info.version, scorer->info().version);
   EXPECT_EQ(info.members, scorer->info().members);
   EXPECT_EQ(info.channels, scorer->info().channels);

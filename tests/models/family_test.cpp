@@ -75,8 +75,8 @@ Options family_options(std::string kind) {
           .variance = 0.999,
           .hidden = {64, 32},
           .latent = 6,
-          .epochs = 60,
-          .patience = 60,
+          .epochs = 40,
+          .patience = 40,
           .batch = 128,
           .learning_rate = 3e-3,
           .device = "cpu",
@@ -108,12 +108,12 @@ TEST_P(Nonlinear, ReconstructsCurvedDataBetterThanALinearCodeOfTheSameSize) {
   const std::size_t channels = by_channel ? 1 : 4;
   const std::size_t latent = by_channel ? 8 : 6;
   const TrainingSet set = training_set(
-      channels, {by_channel ? switched_rows(4000, 1) : curved_rows(4000, channels, 1)});
+      channels, {by_channel ? switched_rows(4000, 1) : curved_rows(2500, channels, 1)});
   const std::vector<float> unseen =
       by_channel ? switched_rows(1000, 2) : curved_rows(1000, channels, 2);
   Options options = family_options(GetParam());
   if (by_channel) options.window = 32;
-  if (by_channel) options.epochs = 200;
+  if (by_channel) options.epochs = 150;
   const auto model = trained(options, set);
   const double own = reconstruction_error(model, unseen);
   const double linear = linear_error(options, set, unseen, latent);
@@ -127,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, Variational, ::testing::Values("vae", "conv_vae"
 
 TEST_P(Variational, UsesItsCode) {
   const auto model =
-      trained(family_options(GetParam()), training_set(4, {curved_rows(4000, 4, 1)}));
+      trained(family_options(GetParam()), training_set(4, {curved_rows(2500, 4, 1)}));
   const auto codes = encode(*model, batch_of(*model, curved_rows(1000, 4, 2)), 0);
   ASSERT_TRUE(codes);
   std::size_t active = 0;  // units whose mean varies from window to window
@@ -153,7 +153,7 @@ TEST_P(Variational, ScoresByProbabilityAndElboInTheOrderOfTheirCost) {
   double before = 0;
   for (const VaeScore score : {VaeScore::kMean, VaeScore::kProbability, VaeScore::kElbo}) {
     Options options = family_options(GetParam());
-    options.epochs = 10;
+    options.epochs = 4;
     options.vae_score = score;
     const auto model = trained(options, set);
     const auto residuals = residuals_of(model, batch_of(*model, rows));
@@ -168,7 +168,7 @@ TEST_P(Variational, ScoresByProbabilityAndElboInTheOrderOfTheirCost) {
 TEST(Vae, IsCalibratedOnHeldOutRows) {
   Options options = family_options("vae");
   options.vae_score = VaeScore::kProbability;
-  const TrainingSet set = training_set(4, {curved_rows(6000, 4, 1)});
+  const TrainingSet set = training_set(4, {curved_rows(4000, 4, 1)});
   const auto model = trained(options, set);
   const auto seen = residuals_of(model, batch_of(*model, set.series.front().rows));
   const auto unseen = residuals_of(model, batch_of(*model, curved_rows(2000, 4, 2)));
@@ -241,7 +241,7 @@ double distance_to_normal(std::vector<double> sample) {
 }
 
 TEST(Aae, MatchesItsCodesToThePrior) {
-  const TrainingSet set = training_set(4, {curved_rows(6000, 4, 1)});
+  const TrainingSet set = training_set(4, {curved_rows(4000, 4, 1)});
   std::map<std::string, double> distance;
   for (const std::string kind : {"dense_ae", "aae"}) {
     Options options = family_options(kind);
@@ -265,7 +265,7 @@ TEST(Aae, MatchesItsCodesToThePrior) {
 
 TEST(Aae, FindsWindowsThatAreReconstructedButUnlikeAnySeen) {
   // Twice the amplitude: the decoder goes on along its directions, the code leaves the prior.
-  const TrainingSet set = training_set(4, {coupled_rows(4000, 4, 1)});
+  const TrainingSet set = training_set(4, {coupled_rows(2500, 4, 1)});
   std::vector<float> normal = coupled_rows(1000, 4, 1 + 24);
   std::vector<float> strange = normal;
   for (float& value : strange) value *= 1.8F;

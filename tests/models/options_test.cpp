@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "models/device.hpp"
+#include "models/plan.hpp"
 #include "models/torch_models.hpp"
 
 namespace anomalyd::models {
@@ -13,6 +14,13 @@ std::string refusal(Options options) {
   options.device = "cpu";
   const auto result = TorchModelFactory::create(std::move(options));
   return result ? "" : result.error().message;
+}
+
+TrainingSet fleet_of(std::size_t num_series, std::size_t channels) {
+  TrainingSet set;
+  set.channels.resize(channels);
+  set.series.resize(num_series);
+  return set;
 }
 
 TEST(ModelOptions, AcceptEveryKindAndEveryEnsembleOfThem) {
@@ -34,6 +42,37 @@ TEST(ModelOptions, NameAKindThatDoesNotExist) {
   EXPECT_THAT(refusal({.kind = "pca+"}), HasSubstr("kind: found ''"));
   EXPECT_THAT(refusal({.kind = "auto+latent"}), HasSubstr("found 'latent' twice"));
   EXPECT_EQ(refusal({.kind = "auto+pca"}), "kind: found 'pca' twice; expected each member once");
+}
+
+TEST(ModelOptions, HaveAnEffortWhereKindIsAuto) {
+  for (const Effort effort : {Effort::kLow, Effort::kNormal, Effort::kHigh}) {
+    EXPECT_EQ(refusal({.kind = "auto", .effort = effort}), "");
+  }
+  EXPECT_EQ(refusal({.kind = "auto+dense_ae", .effort = Effort::kHigh}), "");
+  EXPECT_EQ(refusal({.kind = "pca", .effort = Effort::kLow}),
+            "effort: found low for kind 'pca'; expected normal, or kind auto");
+}
+
+TEST(Plan, SaysWhatAutoChoseAndWhy) {
+  const auto choice = [](Effort effort, std::size_t channels, std::size_t num_series) {
+    const auto plan =
+        plan_members({.kind = "auto", .effort = effort}, fleet_of(num_series, channels));
+    return plan ? plan->choice : plan.error().message;
+  };
+  EXPECT_EQ(choice(Effort::kLow, 4, 20),
+            "vard+latent for 20 series of 4 channels at low effort, which has it for up to 1000 "
+            "series");
+  EXPECT_EQ(choice(Effort::kNormal, 1, 1),
+            "var4+bank16+bank32c+vard+ar16+pca+bank32 for 1 series of 1 channel at normal effort, "
+            "which has it for up to 64 series");
+  EXPECT_THAT(choice(Effort::kNormal, 64, 33), HasSubstr("linear+latent for 33 series"))
+      << "twice the channels, half the series";
+  EXPECT_EQ(choice(Effort::kNormal, 4, 2000),
+            "linear for 2000 series of 4 channels at normal effort");
+}
+
+TEST(Plan, SaysNothingOfAKindThatWasNamed) {
+  EXPECT_EQ(plan_members({.kind = "linear+latent"}, fleet_of(1, 4))->choice, "");
 }
 
 TEST(Device, ResolvesNamesAndRefusesOthers) {

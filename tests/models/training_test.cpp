@@ -16,6 +16,7 @@ using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::Le;
 using ::testing::SizeIs;
+using ::testing::Truly;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -57,6 +58,33 @@ TEST_P(EveryKind, LearnsFromTheFewestRowsThereMayBe) {
   const auto scorer = trained(small_options(GetParam()), training_set(2, {rows}));
   EXPECT_LE(scorer->info().context, 16U);
   EXPECT_THAT(residuals_of(scorer, batch_of(*scorer, rows)), Each(AllOf(Ge(-9), Le(9))));
+}
+
+TEST_P(EveryKind, LearnsFromManyChannels) {
+  Options options = small_options(GetParam());
+  options.epochs = 1;
+  const auto scorer = trained(options, training_set(200, {coupled_rows(100, 200, 1)}));
+  const auto residuals = residuals_of(scorer, batch_of(*scorer, coupled_rows(70, 200, 2)));
+  EXPECT_THAT(residuals, Each(AllOf(Ge(-20), Le(20))));
+}
+
+TEST_P(EveryKind, HasWindowsAsLongAsTheyMayBe) {
+  Options options = small_options(GetParam());
+  options.window = 1024;
+  options.epochs = 1;
+  options.batch = 16;
+  const std::vector<float> rows = coupled_rows(4200, 1, 1);
+  const auto scorer = trained(options, training_set(1, {rows}));
+  const std::vector<float> newest(rows.end() - 1100, rows.end());
+  EXPECT_THAT(residuals_of(scorer, batch_of(*scorer, newest)), Each(AllOf(Ge(-9), Le(9))));
+}
+
+TEST_P(EveryKind, LearnsBesideAChannelThatIsAllMissing) {
+  std::vector<float> rows = coupled_rows(200, 2, 1);
+  for (std::size_t i = 1; i < rows.size(); i += 2) rows[i] = kNan;
+  const auto scorer = trained(small_options(GetParam()), training_set(2, {rows}));
+  EXPECT_THAT(residuals_of(scorer, batch_of(*scorer, coupled_rows(80, 2, 2))),
+              Each(Truly([](float residual) { return std::isfinite(residual); })));
 }
 
 TEST_P(EveryKind, FindsTheDepartureOfAConstantChannel) {
@@ -173,14 +201,6 @@ TEST(Training, RefusesRowsThatAreNotWhole) {
                           ->train(training_set(2, {std::vector<float>(41)}), {}, {}, report);
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message, HasSubstr("found 41 values; expected a multiple of 2"));
-}
-
-TEST(Training, LearnsFromRowsThatAreAllMissing) {
-  std::vector<float> rows = coupled_rows(200, 2, 1);
-  for (std::size_t i = 1; i < rows.size(); i += 2) rows[i] = kNan;
-  const auto scorer = trained(small_options("auto"), training_set(2, {rows}));
-  EXPECT_THAT(residuals_of(scorer, batch_of(*scorer, coupled_rows(80, 2, 2))),
-              Each(AllOf(Ge(-9), Le(9))));
 }
 
 TEST(Training, ReportsEachMember) {

@@ -88,28 +88,32 @@ TEST(Calibration, LearnsFromNothingWithoutACrash) {
   EXPECT_THAT(learned.rule_scales, ::testing::SizeIs(1));
 }
 
-TEST(Calibration, CanLeaveIncidentsAmongItsRowsOut) {
+TEST(Calibration, LeavesIncidentsAmongItsRowsOut) {
   auto residuals = normal_residuals(1000);
   const auto clean = Calibration::learn(residuals, 1, 1, {});
   for (std::size_t i = 400; i < 420; ++i) residuals[i] += 12;
-  Calibration learned_all = Calibration::learn(residuals, 1, 1, {}).calibration;
-  const auto robust = Calibration::learn(residuals, 1, 1, {.exclude_incidents = true});
+  Calibration learned_all =
+      Calibration::learn(residuals, 1, 1, {.exclude_incidents = false}).calibration;
+  const auto robust = Calibration::learn(residuals, 1, 1, {});
   EXPECT_LE(robust.scores.size(), 1000U - 20U);
   EXPECT_GE(robust.scores.size(), 1000U - 20U - 50U) << "the incident and its echo";
   EXPECT_NEAR(robust.rule_scales[0].slow / clean.rule_scales[0].slow, 1, 0.2);
 
   Calibration excluded = robust.calibration;
+  Calibration healthy = clean.calibration;
   for (int i = 0; i < 5; ++i) {
     excluded.observe(std::vector{12.0F});
+    healthy.observe(std::vector{12.0F});
     learned_all.observe(std::vector{12.0F});
   }
   EXPECT_GT(excluded.score(), 1.5 * learned_all.score());
+  EXPECT_LT(excluded.score(), healthy.score()) << "incidents keep a part in the scale";
 }
 
 TEST(Calibration, KeepsWhatWouldTakeTooManyRowsAway) {
   auto residuals = normal_residuals(1000);
   for (std::size_t i = 400; i < 600; ++i) residuals[i] += 12;
-  EXPECT_EQ(Calibration::learn(residuals, 1, 1, {.exclude_incidents = true}).scores.size(), 1000U);
+  EXPECT_EQ(Calibration::learn(residuals, 1, 1, {}).scores.size(), 1000U);
 }
 
 TEST(Calibration, SharesTheCostAmongChannels) {

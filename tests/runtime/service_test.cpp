@@ -214,6 +214,7 @@ TEST_F(ServiceTest, AnswersAboutItselfOverHttp) {
   EXPECT_THAT(get("/metrics"), HasSubstr("anomalyd_records_consumed_total 5600"));
   EXPECT_THAT(get("/metrics"), Not(HasSubstr("m0"))) << "no series id in a metric";
   EXPECT_THAT(get("/status"), HasSubstr("\"kind\": \"persistence\""));
+  EXPECT_THAT(get("/status"), HasSubstr("\"choice\": \"\""));
   EXPECT_THAT(get("/nothing"), HasSubstr("no such page"));
   service->stop();
   EXPECT_EQ(running.get(), 0);

@@ -9,6 +9,7 @@
 
 #include "tests/support/persistence_model.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "tools/evaluator.hpp"
 #include "tools/pipeline_run.hpp"
 
 namespace anomalyd::tools {
@@ -18,6 +19,7 @@ using ::anomalyd::testing::PersistenceFactory;
 using ::anomalyd::testing::TemporaryFolder;
 using std::chrono::seconds;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsNan;
 using ::testing::Not;
@@ -85,6 +87,33 @@ TEST(ScoreSeries, CountsTrainingRowsWithoutDoubledOnes) {
   EXPECT_FALSE(std::isnan(result.scores[kTrainEnd])) << "no test row was learned from";
 }
 
+LabelledSeries labelled(std::vector<std::int64_t> t) {
+  LabelledSeries series;
+  series.channels = {{"x", ""}};
+  for (const std::int64_t at : t) {
+    series.t.push_back(at);
+    series.times.push_back(EventTime{seconds{at}});
+    series.values.push_back(0);
+    series.labels.push_back(0);
+  }
+  return series;
+}
+
+TEST(JudgedRows, KeepTheNewestScoreWhereThereIsNone) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const ScoredRows scored{.scores = {kNone, kNone, 1, kNone, 2},
+                          .p_values = {},
+                          .thresholds = {},
+                          .alerts = {0, 0, 1, 0, 0},
+                          .incidents = {}};
+  const JudgedRows rows = judged_rows(labelled({10, 20, 30, 40, 50}), scored, 1);
+  EXPECT_THAT(rows.scores, ElementsAre(IsNan(), 1, 1, 2));
+  EXPECT_THAT(rows.alerts, ElementsAre(0, 1, 0, 0)) << "no verdict is no alert";
+  const JudgedRows repeated = judged_rows(labelled({10, 20, 30, 30, 25}), scored, 1);
+  EXPECT_THAT(repeated.scores, ElementsAre(IsNan(), 1, 1, 2));
+  EXPECT_THAT(repeated.alerts, ElementsAre(0, 1, 1, 0)) << "a time repeated is the same row";
+}
+
 TEST(WriteScores, WritesALineForEachScore) {
   TemporaryFolder folder;
   const SeriesRows rows = wave();
@@ -94,6 +123,51 @@ TEST(WriteScores, WritesALineForEachScore) {
   text << file.rdbuf();
   EXPECT_THAT(text.str(), HasSubstr("t,score,alert,pvalue\n1700024000,"));
   EXPECT_EQ(std::ranges::count(text.str(), '\n'), 201);
+}
+
+/// A set of one series: the wave, its jump labelled.
+LabelledSet wave_set() {
+  return {
+      .entries = {{.file = {}, .group = "g", .entity = "a/b", .rows = 600, .train_end = kTrainEnd}},
+      .read = [](const Dataset::Entry&) -> Result<LabelledSeries> {
+        LabelledSeries series{wave(), std::vector<std::uint8_t>(600, 0)};
+        series.labels[500] = 1;
+        return series;
+      }};
+}
+
+Evaluator::MakeFactory persistence() {
+  return [] { return std::make_unique<PersistenceFactory>(); };
+}
+
+TEST(Evaluator, MeasuresEverySeriesAndWritesItsScores) {
+  TemporaryFolder folder;
+  const LabelledSet set = wave_set();
+  std::size_t seen = 0;
+  Evaluator evaluator{{.each = {}, .out = folder.path(), .jobs = 2},
+                      set,
+                      persistence(),
+                      [&](std::size_t index, const auto&, const auto& rows, const auto& figures) {
+                        EXPECT_EQ(index, 0U);
+                        EXPECT_EQ(rows.thresholds.size(), 600U);
+                        EXPECT_EQ(figures.rows, 200U);
+                        ++seen;
+                      }};
+  const auto figures = evaluator.run();
+  ASSERT_TRUE(figures) << figures.error().message;
+  ASSERT_EQ(figures->size(), 1U);
+  EXPECT_EQ(figures->front().figures.event_recall, 1);
+  EXPECT_GE(figures->front().figures.auc_pr, 0.25) << "the jump has one of the highest scores";
+  EXPECT_EQ(seen, 1U);
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "g" / "a_b.csv")) << "one file, no folder";
+}
+
+TEST(Evaluator, NamesTheSeriesThatFails) {
+  TemporaryFolder folder;
+  LabelledSet set = wave_set();
+  set.read = [](const auto&) { return fail(ErrorKind::kInvalid, "damaged"); };
+  Evaluator evaluator{{.each = {}, .out = folder.path()}, set, persistence(), {}};
+  EXPECT_EQ(evaluator.run().error().message, "g/a/b: damaged");
 }
 
 TEST(PipelineRun, TakesUpAModelThatWasSaved) {

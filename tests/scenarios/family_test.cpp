@@ -1,0 +1,280 @@
+// What kinds of models with conditions and classes do for alerts: the whole pipeline on generated
+// data, a row at a time.
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <numbers>
+#include <random>
+#include <set>
+
+#include "models/torch_models.hpp"
+#include "tests/support/pipeline_driver.hpp"
+
+namespace anomalyd {
+namespace {
+
+using models::TorchModelFactory;
+using testing::PipelineDriver;
+
+/// Rows of one series, a minute apart, and what is wrong with some of them.
+struct Stream {
+  static constexpr std::int64_t kStart = 1'767'571'200;  // a Monday, 00:00 UTC
+
+  std::size_t channels = 0;
+  std::int64_t period = 60;  // seconds
+  std::vector<double> rows;
+  std::vector<pipeline::Label> labels;
+
+  [[nodiscard]] std::size_t size() const { return rows.size() / channels; }
+  [[nodiscard]] EventTime time(std::size_t i) const {
+    return EventTime{std::chrono::seconds{kStart + static_cast<std::int64_t>(i) * period}};
+  }
+  void label(std::size_t begin, std::size_t count, const std::string& name) {
+    labels.push_back({"s", time(begin), time(begin + count - 1), name});
+  }
+};
+
+/// What became of the rows behind those that were learned.
+struct Outcome {
+  std::vector<Alert> opened;
+  std::vector<Alert> resolved;
+
+  /// Labelled stretches called `name` that an incident meets, up to `late` rows after their end.
+  [[nodiscard]] double share_found(const Stream& stream, std::size_t learned,
+                                   const std::string& name, int late = 8) const {
+    double all = 0, found = 0;
+    for (const pipeline::Label& label : stream.labels) {
+      if (label.name != name || label.start < stream.time(learned)) continue;
+      ++all;
+      found += meets(stream, label, late) != nullptr ? 1 : 0;
+    }
+    return all > 0 ? found / all : 0;
+  }
+  [[nodiscard]] const Alert* meets(const Stream& stream, const pipeline::Label& label,
+                                   int late) const {
+    for (const Alert& alert : resolved) {
+      const auto end = label.end + late * std::chrono::seconds{stream.period};
+      if (alert.start <= end && *alert.end >= label.start) return &alert;
+    }
+    return nullptr;
+  }
+  /// Incidents that meet no labelled stretch.
+  [[nodiscard]] std::size_t false_alerts(const Stream& stream, int late = 8) const {
+    std::size_t count = 0;
+    for (const Alert& alert : resolved) {
+      bool met = false;
+      for (const pipeline::Label& label : stream.labels) {
+        met = met || (alert.start <= label.end + late * std::chrono::seconds{stream.period} &&
+                      *alert.end >= label.start);
+      }
+      count += met ? 0 : 1;
+    }
+    return count;
+  }
+};
+
+Outcome run(const Stream& stream, std::size_t learned, TorchModelFactory::Options model,
+            bool with_labels, bool per_regime = true,
+            const char* budget = "5 per series per 1000 rows") {
+  model.device = "cpu";
+  model.threads = 1;
+  pipeline::PipelineOptions options;
+  options.window.length = model.window;
+  options.training.rows = learned;
+  options.training.patience = 0;
+  options.training.detect_counters = false;
+  options.detector.per_regime = per_regime;
+  options.faults.enabled = false;
+  options.budget = pipeline::AlertBudget::parse(budget).value();
+  if (with_labels) options.training.labels = stream.labels;
+  std::vector<Channel> channels;
+  for (std::size_t c = 0; c < stream.channels; ++c)
+    channels.push_back({"c" + std::to_string(c), ""});
+  PipelineDriver driver{options, channels};
+  driver.block_size = 256;
+  auto factory = TorchModelFactory::create(model);
+  EXPECT_TRUE(factory) << (factory ? "" : factory.error().message);
+  for (std::size_t i = 0; i < stream.size(); ++i) {
+    const auto row = stream.rows.begin() + static_cast<std::ptrdiff_t>(i * stream.channels);
+    driver.push("s", stream.time(i), {row, row + static_cast<std::ptrdiff_t>(stream.channels)});
+    if (driver.group() == nullptr && i >= learned) {
+      driver.run();
+      driver.train(**factory);
+    }
+  }
+  driver.finish();
+  Outcome outcome;
+  for (const Alert& alert : driver.alerts) {
+    if (alert.state == AlertState::kOpen) outcome.opened.push_back(alert);
+    if (alert.state == AlertState::kResolve) outcome.resolved.push_back(alert);
+  }
+  return outcome;
+}
+
+TorchModelFactory::Options options_of(std::string kind) {
+  return {.kind = std::move(kind),
+          .window = 16,
+          .hidden = {64, 32},
+          .latent = 6,
+          .epochs = 40,
+          .patience = 40,
+          .batch = 128,
+          .learning_rate = 3e-3};
+}
+
+constexpr std::size_t kPatternRows = 12;
+
+/// Coupled channels with patterns laid over them: a harmless backup, and two faults.
+Stream patterns(std::size_t num_rows, std::size_t learned) {
+  std::mt19937 random{1};
+  std::normal_distribution<double> noise{0, 0.2};
+  Stream stream{.channels = 3, .rows = {}, .labels = {}};
+  for (std::size_t t = 0; t < num_rows; ++t) {
+    const double phase = 2 * std::numbers::pi * static_cast<double>(t) / 24;
+    for (std::size_t c = 0; c < 3; ++c) {
+      stream.rows.push_back(std::sin(phase + static_cast<double>(c)) + noise(random));
+    }
+  }
+  const auto lay = [&](std::size_t at, const std::string& name) {
+    for (std::size_t i = 0; i < kPatternRows; ++i) {
+      double* row = &stream.rows[(at + i) * 3];
+      const double share = static_cast<double>(i + 1) / kPatternRows;
+      if (name == "benign: backup") row[0] += 5, row[1] += 4;
+      if (name == "fault: leak") row[1] -= 8 * share;
+      if (name == "fault: pump") row[2] += i % 2 == 0 ? 4 : -4;
+      if (name == "fault: unheard of") row[0] -= 4, row[2] += 4;
+    }
+    stream.label(at, kPatternRows, name);
+  };
+  for (const std::size_t at :
+       {500, 1500}) {  // two dozen labelled windows of a backup, four of a fault
+    lay(at, "benign: backup");
+    for (const std::size_t more : {0, 100}) {
+      lay(at + 200 + more, "fault: leak");
+      lay(at + 400 + more, "fault: pump");
+    }
+  }
+  for (std::size_t at = learned + 100; at + 800 < num_rows; at += 800) {
+    lay(at, "benign: backup");
+    lay(at + 200, "fault: leak");
+    lay(at + 400, "fault: pump");
+    lay(at + 600, "fault: unheard of");
+  }
+  return stream;
+}
+
+TEST(Classes, OfLabelledRowsSilenceTheHarmlessAndNameTheFaults) {
+  constexpr std::size_t kLearned = 4500;
+  const Stream stream = patterns(14'500, kLearned);
+  const Outcome before = run(stream, kLearned, options_of("aae"), false);
+  const Outcome after = run(stream, kLearned, options_of("aae_supervised"), true);
+  double named = 0, found = 0;
+  for (const pipeline::Label& label : stream.labels) {
+    if (label.start < stream.time(kLearned) || !label.name.starts_with(kFaultClass)) continue;
+    if (label.name == "fault: unheard of") continue;
+    if (const Alert* alert = after.meets(stream, label, 8); alert != nullptr) {
+      ++found;
+      named += alert->window_class == label.name ? 1 : 0;
+    }
+  }
+  const auto share = [&](const Outcome& outcome, const char* name) {
+    return outcome.share_found(stream, kLearned, name, 0);
+  };
+  std::printf(
+      "share that alerts, before and after: backup %.2f %.2f, leak %.2f %.2f, pump %.2f %.2f\n",
+      share(before, "benign: backup"), share(after, "benign: backup"), share(before, "fault: leak"),
+      share(after, "fault: leak"), share(before, "fault: pump"), share(after, "fault: pump"));
+  std::printf("named rightly: %.2f of %.0f; false alerts %zu, %zu\n", named / found, found,
+              before.false_alerts(stream), after.false_alerts(stream));
+  std::printf("a fault without a label %.2f %.2f\n", share(before, "fault: unheard of"),
+              share(after, "fault: unheard of"));
+  EXPECT_GE(share(before, "benign: backup"), 0.3);
+  EXPECT_LE(share(after, "benign: backup"), 0.1);
+  for (const char* fault : {"fault: leak", "fault: pump", "fault: unheard of"}) {
+    EXPECT_GE(share(after, fault), share(before, fault)) << fault;
+  }
+  EXPECT_GE(named, 0.9 * found);
+}
+
+/// Two regimes, of which the second is noisy. They take turns while they are learned; later the
+/// first one lasts so long that its scores are all that a tail remembers.
+Stream two_regimes(std::size_t num_rows, std::size_t learned) {
+  std::mt19937 random{2};
+  std::normal_distribution<double> noise;
+  Stream stream{.channels = 2, .rows = {}, .labels = {}};
+  double second = 0;  // 0 in the first regime, 1 in the second, and a slow change between
+  for (std::size_t t = 0; t < num_rows; ++t) {
+    const bool wanted = t < learned ? t / 500 % 2 == 1 : (t - learned) % 3000 >= 2500;
+    second = std::clamp(second + (wanted ? 0.025 : -0.025), 0.0, 1.0);
+    for (std::size_t c = 0; c < 2; ++c) {
+      const double wave = 0.5 * std::sin(static_cast<double>(t) / (3 + static_cast<double>(c)));
+      stream.rows.push_back(-0.5 + 2.5 * second +
+                            (0.05 + 1.2 * second * std::abs(noise(random))) * noise(random) + wave);
+    }
+  }
+  for (std::size_t at = learned + 500; at + 50 < num_rows; at += 1000) {
+    for (std::size_t i = 0; i < 10; ++i) stream.rows[(at + i) * 2] += 3;
+    stream.label(at, 10, "fault: offset");
+  }
+  return stream;
+}
+
+TEST(Classes, OfRegimesNameTheRegimeAndGiveEachItsTail) {
+  constexpr std::size_t kLearned = 8000;
+  const Stream stream = two_regimes(23'000, kLearned);
+  TorchModelFactory::Options options = options_of("aae_cluster");
+  const Outcome together = run(stream, kLearned, options, false, /*per_regime=*/false);
+  const Outcome apart = run(stream, kLearned, options, false, /*per_regime=*/true);
+  const auto found = [&](const Outcome& outcome) {
+    return outcome.share_found(stream, kLearned, "fault: offset");
+  };
+  std::printf("false alerts %zu with one tail, %zu with one for each regime; found %.2f, %.2f\n",
+              together.false_alerts(stream), apart.false_alerts(stream), found(together),
+              found(apart));
+  EXPECT_LT(apart.false_alerts(stream), together.false_alerts(stream));
+  EXPECT_GE(found(apart), found(together));
+  std::set<std::string> named;
+  for (const Alert& alert : apart.opened) named.insert(alert.window_class);
+  ASSERT_FALSE(named.empty());
+  EXPECT_TRUE(named.begin()->starts_with(kRegimeClass)) << *named.begin();
+}
+
+/// Work from 8 to 18 on weekdays, at once on and at once off; spikes and one idle working hour.
+Stream office(std::size_t days, std::size_t learned) {
+  constexpr std::size_t kDay = 144;  // ten minutes a row
+  std::mt19937 random{3};
+  std::normal_distribution<double> noise{0, 0.1};
+  Stream stream{.channels = 1, .period = 600, .rows = {}, .labels = {}};
+  for (std::size_t t = 0; t < days * kDay; ++t) {
+    const std::size_t of_day = t % kDay;
+    const bool work = t / kDay % 7 < 5 && of_day >= 48 && of_day < 108;
+    const double wave = std::sin(2 * std::numbers::pi * static_cast<double>(t) / 12);
+    stream.rows.push_back((work ? 3 + wave : 0.2 * wave) + noise(random));
+  }
+  for (std::size_t at = learned + 20; at + 40 < stream.size(); at += 331) {
+    for (std::size_t i = 0; i < 2; ++i) stream.rows[at + i] += 2;
+    stream.label(at, 2, "fault: spike");
+  }
+  return stream;
+}
+
+TEST(Conditions, OfTheCalendarLowerFalseAlertsAtTheSameRecall) {
+  constexpr std::size_t kLearned = 28 * 144;
+  const Stream stream = office(56, kLearned);
+  std::map<std::string, Outcome> outcome;
+  for (const std::string kind : {"vae", "cvae"}) {
+    TorchModelFactory::Options options = options_of(kind);
+    options.conditions = {"hour", "weekday"};
+    outcome[kind] = run(stream, kLearned, options, false, true, "1 per series per 1000 rows");
+    std::printf("%s: %.2f of the spikes found, %zu false alerts\n", kind.c_str(),
+                outcome[kind].share_found(stream, kLearned, "fault: spike"),
+                outcome[kind].false_alerts(stream));
+  }
+  EXPECT_GE(outcome["cvae"].share_found(stream, kLearned, "fault: spike"),
+            outcome["vae"].share_found(stream, kLearned, "fault: spike"));
+  EXPECT_LT(outcome["cvae"].false_alerts(stream), outcome["vae"].false_alerts(stream));
+}
+
+}  // namespace
+}  // namespace anomalyd
