@@ -22,6 +22,7 @@ struct Arguments {
   std::string period;
   std::string start = "linear";
   std::size_t iterations = 10;
+  std::size_t coarse = 1;
   bool check = false;
 
   [[nodiscard]] FillOptions options(const LatentModel& model) const {
@@ -119,7 +120,7 @@ Status fill_all(LatentInput& input, const Arguments& arguments) {
 
 Status check(LatentInput& input, const Arguments& arguments) {
   Progress progress{"checking", "series", input.series.size()};
-  FillCheck check{input.model.info().channels};
+  FillCheck check{input.model.info().channels, arguments.coarse};
   std::size_t done = 0;
   for (const ScaledSeries& series : input.series) {
     if (auto checked = check.add(input.model, series, arguments.options(input.model)); !checked) {
@@ -139,6 +140,7 @@ int run(const Arguments& arguments) {
   defaults.hold_out = arguments.check;
   defaults.need = LatentModel::Need::kReconstruction;
   defaults.fleet = fill_check_fleet();
+  defaults.outputs = {arguments.out};
   if (!arguments.check && arguments.out.empty()) {
     return report({ErrorKind::kInvalid, "no output; expected --out FILE or --check"});
   }
@@ -177,8 +179,14 @@ void add_fill(CLI::App& app, Command& chosen) {
   command->add_option("--iterations", arguments->iterations, "Times that gaps are filled anew")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_flag("--check", arguments->check,
-                    "Hide gaps of 10 rows in single channels of rows held out, and compare");
+  auto* check_flag =
+      command->add_flag("--check", arguments->check,
+                        "Hide gaps of 10 rows in single channels of rows held out, and compare");
+  command
+      ->add_option("--coarse", arguments->coarse,
+                   "With --check: hide all rows but every so manieth, as --period fills them")
+      ->check(CLI::Range(2, 32))
+      ->needs(check_flag);
   command->callback([&chosen, arguments] { chosen = [arguments] { return run(*arguments); }; });
 }
 

@@ -127,6 +127,7 @@ int run(const Arguments& arguments) {
   LatentArguments::Defaults defaults;
   defaults.fleet = synthesis_check_fleet();
   defaults.hold_out = arguments.check;
+  defaults.outputs = {arguments.out};
   if (!arguments.check && arguments.out.empty()) {
     return report({ErrorKind::kInvalid, "no output; expected --out FILE or --check"});
   }

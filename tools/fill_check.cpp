@@ -17,29 +17,42 @@ FillCheck::Errors roots(const FillCheck::Errors& sums) {
 
 }  // namespace
 
-Status FillCheck::add(LatentModel& model, const ScaledSeries& series, const FillOptions& options) {
-  const std::size_t apart = options.window + kGap;
+std::vector<std::size_t> FillCheck::hide(const ScaledSeries& series, std::size_t window,
+                                         GappyRows& rows) const {
   const HeldOut held_out{series};
-  GappyRows rows{series.channels, series.rows};
   std::vector<std::size_t> hidden;
+  const auto hide_cell = [&](std::size_t cell) {
+    if (std::isnan(rows.cells[cell])) return;
+    rows.cells[cell] = NAN;
+    hidden.push_back(cell);
+  };
+  if (coarse_ > 1) {
+    for (std::size_t cell = 0; cell < rows.cells.size(); ++cell) {
+      const std::size_t row = cell / series.channels;
+      if (row % coarse_ != 0 && held_out.contains(series.times[row])) hide_cell(cell);
+    }
+    return hidden;
+  }
+  const std::size_t apart = window + kGap;
   std::size_t turn = 0;
-  for (std::size_t row = options.window; row + apart <= series.size(); ++row) {
+  for (std::size_t row = window; row + apart <= series.size(); ++row) {
     if (!held_out.contains(series.times[row]) || !held_out.contains(series.times[row + kGap])) {
       continue;
     }
     const std::size_t channel = turn++ % series.channels;
-    for (std::size_t i = row; i < row + kGap; ++i) {
-      const std::size_t cell = i * series.channels + channel;
-      if (std::isnan(rows.cells[cell])) continue;
-      rows.cells[cell] = NAN;
-      hidden.push_back(cell);
-    }
+    for (std::size_t i = row; i < row + kGap; ++i) hide_cell(i * series.channels + channel);
     row += apart - 1;
   }
+  return hidden;
+}
+
+Status FillCheck::add(LatentModel& model, const ScaledSeries& series, const FillOptions& options) {
+  GappyRows rows{series.channels, series.rows};
+  const std::vector<std::size_t> hidden = hide(series, options.window, rows);
   if (hidden.empty()) {
     return fail(ErrorKind::kInvalid,
                 fmt::format("{}: {} rows; expected {} at least to hide gaps in", series.id,
-                            series.size(), 10 * apart));
+                            series.size(), 10 * (options.window + kGap)));
   }
   const auto ends = series.window_ends(options.window, 0, series.size());
   const auto filled = fill_gaps(
@@ -80,9 +93,11 @@ FillCheck::Errors FillCheck::total() const {
 
 std::string FillCheck::table() const {
   std::string text = fmt::format(
-      "root mean square error in gaps of {} rows, in standard deviations\n"
+      "root mean square error {}, in standard deviations\n"
       "{:<16} {:>8} {:>8} {:>8} {:>8} {:>15}\n",
-      kGap, "channel", "cells", "model", "linear", "spline", "model / linear");
+      coarse_ > 1 ? fmt::format("between rows {} apart", coarse_)
+                  : fmt::format("in gaps of {} rows", kGap),
+      "channel", "cells", "model", "linear", "spline", "model / linear");
   const auto line = [&](const std::string& name, const Errors& errors) {
     text += fmt::format("{:<16} {:>8} {:>8.3f} {:>8.3f} {:>8.3f} {:>15.2f}\n", name, errors.cells,
                         errors.model, errors.linear, errors.spline, errors.model / errors.linear);

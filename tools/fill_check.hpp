@@ -17,11 +17,12 @@ class FillCheck {
  public:
   static constexpr std::size_t kGap = 10;  ///< Rows.
 
-  explicit FillCheck(std::vector<Channel> channels)
-      : channels_{std::move(channels)}, errors_(channels_.size()) {}
+  explicit FillCheck(std::vector<Channel> channels, std::size_t coarse = 1)
+      : channels_{std::move(channels)}, coarse_{coarse}, errors_(channels_.size()) {}
 
-  /// Hides gaps of kGap rows in single channels of `series` in the rows held out, each in a channel
-  /// of its turn and a window apart. Errors: kInvalid when the series is too short.
+  /// Hides cells of `series` in the rows held out: gaps of kGap rows in single channels, each in a
+  /// channel of its turn and a window apart; or, for `coarse` > 1, all rows but every so manieth.
+  /// Errors: kInvalid when the series is too short.
   [[nodiscard]] Status add(LatentModel& model, const ScaledSeries& series,
                            const FillOptions& options);
 
@@ -38,7 +39,12 @@ class FillCheck {
   [[nodiscard]] std::string table() const;
 
  private:
+  /// Makes cells missing; returns which.
+  [[nodiscard]] std::vector<std::size_t> hide(const ScaledSeries& series, std::size_t window,
+                                              GappyRows& rows) const;
+
   std::vector<Channel> channels_;
+  std::size_t coarse_;
   std::vector<Errors> errors_;  // sums of squares
 };
 

@@ -4,7 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "daemon/pipeline/learning.hpp"
@@ -12,7 +15,7 @@
 #include "tools/csv_file.hpp"
 #include "tools/detection_arguments.hpp"
 #include "tools/interrupt.hpp"
-#include "tools/progress.hpp"
+#include "tools/training_bar.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -42,6 +45,20 @@ std::string described(const std::map<std::string, HistoryCollector::Group>& grou
     text += fmt::format("{}{} ({} series)", text.empty() ? "" : "; ", key, group.histories.size());
   }
   return text;
+}
+
+/// Errors: kUnavailable. Leaves the file, or that there is none, as it is. No file: an empty path.
+Status expect_writable(const std::string& path) {
+  if (path.empty()) return {};
+  const bool is_there = std::filesystem::exists(path);
+  const bool opens = std::ofstream{path, std::ios::app}.is_open();
+  const int reason = errno;
+  if (!opens) {
+    return fail(ErrorKind::kUnavailable, fmt::format("{}: {}; expected a file that can be written",
+                                                     path, std::strerror(reason)));
+  }
+  if (!is_there) std::filesystem::remove(path);
+  return {};
 }
 
 /// The columns of the model in those of a group; nullopt when one is not there.
@@ -76,9 +93,11 @@ void LatentArguments::add_to(CLI::App& command, Model model) {
                      ->check(CLI::ExistingFile);
     command.add_flag("--train", train, "Learn a model from the input instead")->excludes(file);
     command.add_option("--member", member, "Of a model of several; by default the first that fits");
+    command.add_option("--kind", kind, "Kind of a model that is trained, as model.kind");
   }
-  command.add_option("--kind", kind, "Kind of a model that is trained, as model.kind");
-  command.add_option("-c,--config", config_file, "Read and learn as this configuration says")
+  command
+      .add_option("-c,--config", config_file,
+                  "Read and learn as this configuration says, its model.kind aside")
       ->check(CLI::ExistingFile);
   command.add_option("--seed", seed, "The same seed and input give the same output");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N");
@@ -93,6 +112,9 @@ void LatentArguments::add_to(CLI::App& command, Model model) {
 }
 
 Result<config::Options> LatentArguments::options(const Defaults& defaults) const {
+  for (const std::string& path : defaults.outputs) {
+    if (auto checked = expect_writable(path); !checked) return Failure{checked.error()};
+  }
   DetectionArguments detection;
   detection.config_file = config_file;
   detection.model = kind.empty() ? defaults.kind : kind;
@@ -210,25 +232,15 @@ Result<LatentInput> LatentArguments::learn(const Defaults& defaults) const {
   const auto group = rows(*chosen, defaults);
   if (!group) return Failure{group.error()};
 
-  std::stop_source stop;
-  constexpr std::size_t kSteps = 1000;
-  Progress progress{"training", "", kSteps};
   std::vector<pipeline::History> histories;
   for (const pipeline::History& history : group->histories) {
     histories.push_back(defaults.hold_out ? without_held_out(history) : history);
   }
-  auto learned = pipeline::learn(
-      histories, group->channels, **factory, chosen->pipeline,
-      [&](const TrainingProgress& now) {
-        if (interrupted()) stop.request_stop();
-        progress.update(
-            static_cast<std::size_t>(now.share * kSteps),
-            std::isnan(now.loss) ? std::string{} : fmt::format("loss {:.4g}", now.loss));
-      },
-      stop.get_token());
+  TrainingBar bar;
+  auto learned = pipeline::learn(histories, group->channels, **factory, chosen->pipeline,
+                                 bar.callback(), bar.stop_token());
   if (!learned) return fail(std::move(learned.error()), "training");
-  progress.update(kSteps);
-  progress.finish();
+  bar.finish();
   auto model = LatentModel::open(std::move(learned->scorer), defaults.need, member);
   if (!model) return fail(std::move(model.error()), "--kind " + chosen->model.kind);
   LatentInput input{*std::move(model), {}};

@@ -52,8 +52,11 @@ struct LatentArguments {
     Fleet::Options fleet{};
     /// Whether a model is trained without the rows that checks hold out: see HeldOut.
     bool hold_out = false;
+    /// Files that will be written, so that nobody learns for minutes to find that they cannot be.
+    std::vector<std::string> outputs{};
   };
-  /// Options of the configuration and the command line.
+  /// Options of the configuration and the command line. Errors: kInvalid; kUnavailable for an
+  /// output that cannot be written.
   [[nodiscard]] Result<config::Options> options(const Defaults& defaults) const;
   /// The rows of the input, all of whose series have the same channels. Errors: kInvalid, naming
   /// the channels of each group of series.

@@ -61,7 +61,8 @@ std::span<const float> Synthesis::code(std::size_t i) const {
 }
 
 std::vector<std::size_t> Synthesis::nearest(std::span<const float> to,
-                                            std::span<const std::size_t> candidates) const {
+                                            std::span<const std::size_t> candidates,
+                                            std::size_t most) const {
   std::vector<std::pair<float, std::size_t>> distances;
   distances.reserve(candidates.size());
   for (const std::size_t i : candidates) {
@@ -72,7 +73,7 @@ std::vector<std::size_t> Synthesis::nearest(std::span<const float> to,
     }
     distances.emplace_back(distance, i);
   }
-  const auto count = static_cast<std::ptrdiff_t>(std::min(options_.neighbours, distances.size()));
+  const auto count = static_cast<std::ptrdiff_t>(std::min(most, distances.size()));
   std::ranges::partial_sort(distances, distances.begin() + count);
   std::vector<std::size_t> result;
   for (auto near = distances.begin(); near < distances.begin() + count; ++near) {
@@ -94,27 +95,37 @@ std::vector<float> Synthesis::smoothed(std::size_t i) {
   return result;
 }
 
-Result<Synthesis::Drawn> Synthesis::draw(const std::vector<float>& codes) {
+Result<Synthesis::Drawn> Synthesis::draw(std::span<const std::size_t> windows) {
+  std::vector<float> codes;
+  for (const std::size_t i : windows) {
+    const std::vector<float> z = smoothed(i);
+    codes.insert(codes.end(), z.begin(), z.end());
+  }
   auto expected = model_->decode(codes, series_->slot);
   if (!expected) return Failure{expected.error()};
   Drawn drawn{*std::move(expected), {}};
   drawn.noise.resize(drawn.expected.size());
   if (!options_.noise) return drawn;
   const std::size_t cells = model_->window() * model_->channels(), width = model_->width();
-  for (std::size_t k = 0; k < codes.size() / width; ++k) {
-    const std::size_t from = pick(nearest(std::span{codes}.subspan(k * width, width), all_));
-    std::copy_n(&residuals_[from * cells], cells, &drawn.noise[k * cells]);
+  for (std::size_t k = 0; k < windows.size(); ++k) {
+    // Of another window: with its own noise it would be that real window again.
+    std::vector<std::size_t> others = nearest(std::span{codes}.subspan(k * width, width), all_,
+                                              options_.neighbours + 2 * model_->window());
+    std::erase_if(others, [&](std::size_t j) {
+      const std::size_t a = ends_[j], b = ends_[windows[k]];
+      return std::max(a, b) - std::min(a, b) < model_->window();
+    });
+    if (others.empty()) others = all_;
+    others.resize(std::min(others.size(), options_.neighbours));
+    std::copy_n(&residuals_[pick(others) * cells], cells, &drawn.noise[k * cells]);
   }
   return drawn;
 }
 
 Result<std::vector<float>> Synthesis::windows(std::size_t count) {
-  std::vector<float> codes;
-  for (std::size_t k = 0; k < count; ++k) {
-    const std::vector<float> z = smoothed(pick(all_));
-    codes.insert(codes.end(), z.begin(), z.end());
-  }
-  auto drawn = draw(codes);
+  std::vector<std::size_t> picks;
+  for (std::size_t k = 0; k < count; ++k) picks.push_back(pick(all_));
+  auto drawn = draw(picks);
   if (!drawn) return Failure{drawn.error()};
   for (std::size_t i = 0; i < drawn->noise.size(); ++i) drawn->expected[i] += drawn->noise[i];
   return std::move(drawn->expected);
@@ -135,7 +146,7 @@ std::vector<std::size_t> Synthesis::at_time_of_day(EventTime time,
 
 Result<std::vector<float>> Synthesis::rows(std::size_t count, EventTime start) {
   const std::size_t window = model_->window(), channels = model_->channels();
-  const std::size_t overlap = window / 4, step = window - overlap;
+  const std::size_t overlap = window / 2, step = window - overlap;
   std::vector<std::size_t> followed;  // windows that another one follows, a step later
   std::vector<std::size_t> successor(ends_.size());
   for (std::size_t i = 0; i < ends_.size(); ++i) {
@@ -152,24 +163,20 @@ Result<std::vector<float>> Synthesis::rows(std::size_t count, EventTime start) {
                             "some to chain",
                             series_->id, step));
   }
-  std::vector<float> codes;
-  std::size_t now = 0;
+  std::vector<std::size_t> chain;
   const std::size_t num_windows = count / step + 1;
   for (std::size_t k = 0; k < num_windows; ++k) {
     const EventTime end =
-        start + series_->period * static_cast<std::int64_t>(k * step + window - 1);
+        start + series_->period * (static_cast<std::int64_t>(k * step + window) - 1);
+    const auto before =
+        at_time_of_day(end - series_->period * static_cast<std::int64_t>(step), followed);
     if (k == 0) {
-      now = pick(at_time_of_day(end, followed));
-    } else {
-      const auto near = nearest(
-          code(now),
-          at_time_of_day(end - series_->period * static_cast<std::int64_t>(step), followed));
-      now = successor[pick(near)];
+      chain.push_back(successor[pick(before)]);
+      continue;
     }
-    const std::vector<float> z = smoothed(now);
-    codes.insert(codes.end(), z.begin(), z.end());
+    chain.push_back(successor[pick(nearest(code(chain.back()), before, options_.neighbours))]);
   }
-  const auto drawn = draw(codes);
+  const auto drawn = draw(chain);
   if (!drawn) return Failure{drawn.error()};
   // Where two windows meet, one is faded into the other: what is expected by shares that add up to
   // one, noise by shares whose squares do, so that its variance stays.

@@ -15,18 +15,18 @@ namespace anomalyd::tools {
 /// Makes new windows and rows that are like those of one series.
 ///
 /// A window is decoded from a code near that of a real one, z = z_i + h eps: a kernel density of
-/// codes. What a decoder leaves out is drawn too: the residuals, x - decode(encode(x)), of a whole
-/// real window with a near code, since they hang together over rows and channels.
+/// codes. What a decoder leaves out is drawn too: the residuals, x - decode(encode(x)), of another
+/// real window with a near code, all of them, since they hang together over rows and channels.
 ///
 /// A series is a chain of windows: next comes what followed, a window later, on a near code; where
-/// three days or more are known at a time of day within half an hour. Neighbouring windows overlap
-/// by a quarter and are faded into each other.
+/// three days or more are known, of a time of day within half an hour. Neighbouring windows overlap
+/// by half and are faded into each other.
 class Synthesis {
  public:
   struct Options {
-    double smoothing = 0.1;       ///< h, in standard deviations of codes. 0: codes are real ones.
-    std::size_t neighbours = 10;  ///< Near codes that residuals and successors are drawn from.
-    bool noise = true;            ///< false: the decoder alone.
+    double smoothing = 0.1;      ///< h, in standard deviations of codes. 0: codes are real ones.
+    std::size_t neighbours = 5;  ///< Near codes that residuals and successors are drawn from.
+    bool noise = true;           ///< false: the decoder alone.
     std::uint64_t seed = 1;
   };
 
@@ -45,9 +45,10 @@ class Synthesis {
   Synthesis(LatentModel& model, const ScaledSeries& series, const Options& options)
       : model_{&model}, series_{&series}, options_{options}, random_{options.seed} {}
   [[nodiscard]] std::span<const float> code(std::size_t i) const;
-  /// The indices of windows nearest to `code` among `candidates`, nearest first.
+  /// The indices of the windows nearest to `code` among `candidates`, nearest first.
   [[nodiscard]] std::vector<std::size_t> nearest(std::span<const float> code,
-                                                 std::span<const std::size_t> candidates) const;
+                                                 std::span<const std::size_t> candidates,
+                                                 std::size_t count) const;
   [[nodiscard]] std::size_t pick(std::span<const std::size_t> from);
   [[nodiscard]] std::vector<float> smoothed(std::size_t i);
   /// What the decoder makes of codes and what it leaves out, [codes x window x channels] each.
@@ -55,7 +56,7 @@ class Synthesis {
     std::vector<float> expected;
     std::vector<float> noise;
   };
-  [[nodiscard]] Result<Drawn> draw(const std::vector<float>& codes);
+  [[nodiscard]] Result<Drawn> draw(std::span<const std::size_t> windows);
   [[nodiscard]] std::vector<std::size_t> at_time_of_day(EventTime time,
                                                         std::span<const std::size_t> from) const;
 
