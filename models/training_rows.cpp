@@ -54,6 +54,20 @@ at::Tensor labels_of(const TrainingSet& set, std::int64_t num_rows) {
   return labels;
 }
 
+// The parts of a series, rows [begin, end) of all, in which each row follows on the one before.
+std::vector<TrainingRows::Segment> segments_of(const TrainingSet::Series& series, std::size_t begin,
+                                               std::size_t end) {
+  std::vector<TrainingRows::Segment> segments;
+  std::size_t from = begin;
+  const auto cut = [&](std::size_t to) {
+    segments.push_back({static_cast<std::int64_t>(from), static_cast<std::int64_t>(to)});
+    from = to;
+  };
+  for (const std::size_t row : series.breaks) cut(begin + row);
+  cut(end);
+  return segments;
+}
+
 at::Tensor concatenated(const std::vector<at::Tensor>& parts) {
   return parts.empty() ? at::empty({0}, at::kLong) : at::cat(parts);
 }
@@ -83,20 +97,23 @@ TrainingRows make_training_rows(const TrainingSet& set, const std::vector<std::s
   const auto num_rows = static_cast<std::int64_t>(total_rows(set));
   TrainingRows result;
   result.values = at::empty({num_rows, static_cast<std::int64_t>(channels)});
-  result.slots.resize(1 + own_slots.size());
+  std::vector<std::vector<TrainingRows::Segment>> segments;  // of each series
   std::size_t cell = 0;
   for (const auto& series : set.series) {
     hold_last(series.rows, channels, result.values.data_ptr<float>() + cell);
     const std::size_t end = cell + series.rows.size();
-    result.slots[0].push_back(
-        {static_cast<std::int64_t>(cell / channels), static_cast<std::int64_t>(end / channels)});
+    segments.push_back(segments_of(series, cell / channels, end / channels));
     cell = end;
     result.times.insert(result.times.end(), series.times.begin(), series.times.end());
     result.times.resize(end / channels, 0);
-    result.entities.resize(end / channels, static_cast<std::uint32_t>(result.slots[0].size()));
+    result.entities.resize(end / channels, static_cast<std::uint32_t>(segments.size()));
+  }
+  result.slots.resize(1 + own_slots.size());
+  for (const auto& own : segments) {
+    result.slots[0].insert(result.slots[0].end(), own.begin(), own.end());
   }
   for (std::size_t i = 0; i < own_slots.size(); ++i) {
-    result.slots[i + 1] = {result.slots[0][own_slots[i]]};
+    result.slots[i + 1] = segments[own_slots[i]];
   }
   const at::Device target{std::string{device}};
   if (!is_complete(set)) result.observed = observed_cells(set, result.values).to(target);

@@ -69,6 +69,7 @@ Result<std::unique_ptr<Service>> Service::create(Options options,
           }}});
     if (!admin) return Failure{std::move(admin.error())};
     self.admin_ = std::move(*admin);
+    spdlog::info("HTTP on {}", self.http_address());
   }
   return service;
 }
