@@ -20,7 +20,6 @@ using ::testing::Each;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::Le;
-using ::testing::Lt;
 
 constexpr auto kNoProgress = [](const auto&...) {};
 

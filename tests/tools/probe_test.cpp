@@ -40,7 +40,7 @@ TEST(Probe, GuessesWhereThereIsNothingToTell) {
 
 TEST(Probe, ChanceIsTheShareOfTheMostFrequentClass) {
   LabelledPoints points;
-  for (const std::size_t label : {0, 1, 1, 2}) points.add(std::vector<float>{0}, label);
+  for (const std::size_t label : {0U, 1U, 1U, 2U}) points.add(std::vector<float>{0}, label);
   EXPECT_EQ(chance(points), 0.5);
 }
 
