@@ -193,6 +193,11 @@ struct FleetArguments {
     command.add_option("--day", day, "Length of a day: a shorter one repeats sooner")
         ->capture_default_str();
     command.add_option("--start", start, "Time of the first row; by default the last row is now");
+    command
+        .add_option("--diversity", options.diversity,
+                    "How differently machines answer to their load: 0 alike, 0.15 much")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
     command.add_option("--faults", options.faults, "Faults to inject, all kinds in turn")
         ->capture_default_str();
     command.add_option("--missing", options.missing, "Share of cells that are missing")

@@ -13,6 +13,7 @@
 #include "tools/history_collector.hpp"
 #include "tools/interrupt.hpp"
 #include "tools/progress.hpp"
+#include "tools/training_bar.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -68,21 +69,11 @@ std::string report_text(const pipeline::Learned& learned, const HistoryCollector
 
 Status train(const Arguments& arguments, const config::Options& options, ModelFactory& factory,
              const HistoryCollector::Group& group, const std::filesystem::path& path) {
-  std::stop_source stop;
-  constexpr std::size_t kSteps = 1000;
-  Progress progress{"training", "", kSteps};
-  const auto learned = pipeline::learn(
-      group.histories, group.channels, factory, options.pipeline,
-      [&](const TrainingProgress& now) {
-        if (interrupted()) stop.request_stop();
-        std::string note{now.stage};
-        if (!std::isnan(now.loss)) note += fmt::format(", loss {:.4g}", now.loss);
-        progress.update(static_cast<std::size_t>(now.share * kSteps), note);
-      },
-      stop.get_token());
+  TrainingBar bar;
+  const auto learned = pipeline::learn(group.histories, group.channels, factory, options.pipeline,
+                                       bar.callback(), bar.stop_token());
   if (!learned) return fail(Error{learned.error()}, "training");
-  progress.update(kSteps, "calibrated");
-  progress.finish();
+  bar.finish();
   const CheckpointExtras extras{provenance(arguments, group), learned->group->calibration()};
   if (auto saved = factory.save(*learned->scorer, extras, path); !saved) return saved;
   fmt::print("{}", report_text(*learned, group, path));

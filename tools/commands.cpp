@@ -24,6 +24,10 @@ void add_all_commands(CLI::App& app, Command& chosen) {
   add_evaluate(app, chosen);
   add_replay(app, chosen);
   add_produce(app, chosen);
+  add_embed(app, chosen);
+  add_generate(app, chosen);
+  add_fill(app, chosen);
+  add_disentangle(app, chosen);
   add_completion(app, chosen);
 }
 

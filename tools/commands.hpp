@@ -25,7 +25,11 @@ using Command = std::function<int()>;
 // Each adds one subcommand to `app`. When it is chosen, it stores what to run in `chosen`.
 void add_completion(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);
+void add_disentangle(CLI::App& app, Command& chosen);
+void add_embed(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
+void add_fill(CLI::App& app, Command& chosen);
+void add_generate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);

@@ -10,10 +10,9 @@
 #include <numeric>
 
 #include "tools/figures_table.hpp"
+#include "tools/page.hpp"
 
 namespace anomalyd::tools {
-
-extern const std::string_view kReportPage;  // report_page.html
 
 namespace {
 
@@ -169,19 +168,6 @@ Json figures_json(const Figures& figures) {
     json[column.name] = number(figures.*column.figure);
   }
   return json;
-}
-
-/// Text for a <script> element, which nothing but its end tag and a comment can leave.
-std::string for_script(std::string text) {
-  std::string safe;
-  for (const char c : text) {
-    if (c == '<') {
-      safe += "\\u003c";  // only strings hold one
-    } else {
-      safe += c;
-    }
-  }
-  return safe;
 }
 
 }  // namespace

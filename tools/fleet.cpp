@@ -77,6 +77,7 @@ Fleet::Fleet(const Options& options)
                                 static_cast<double>(options.day.count()))},
       heat_gain_{1 - std::exp(-144.0 * static_cast<double>(options.period.count()) /
                               static_cast<double>(options.day.count()))} {
+  std::mt19937_64 gains{options.seed};  // of their own: without diversity nothing else changes
   const auto digits = std::max<std::size_t>(2, std::to_string(options.machines).size());
   for (std::size_t i = 0; i < options.machines; ++i) {
     names_.push_back(fmt::format("machine-{:0{}}", i + 1, digits));
@@ -84,6 +85,9 @@ Fleet::Fleet(const Options& options)
     machine.phase = 0.1 * gauss();
     machine.scale = 0.85 + 0.3 * uniform();
     machine.memory = machine.heat = seasonal_load(machine, 0);
+    for (double& gain : machine.gain) {
+      gain = std::exp(options.diversity * std::normal_distribution<double>{}(gains));
+    }
   }
   inject_faults();
 }
@@ -177,7 +181,9 @@ void Fleet::fill(Machine& machine, std::array<double, kNumChannels>& values) {
   machine.heat += heat_gain_ * (load - machine.heat);
   const double progress = static_cast<double>(step_) / static_cast<double>(num_steps_);
 
-  const auto set = [&](std::size_t channel, double value) { values[channel] = rounded(value); };
+  const auto set = [&](std::size_t channel, double value) {
+    values[channel] = rounded(machine.gain[channel] * value);
+  };
   set(kRequests, follow_load(kRequests, load) + 12 * gauss());
   set(kCpu, follow_load(kCpu, load) + 1.2 * gauss());
   set(kMemory, 38 + 22 * machine.memory + 2 * progress + 0.25 * gauss());

@@ -32,6 +32,8 @@ class Fleet {
     std::chrono::seconds clean{7 * 86400};  ///< No fault before this much has passed.
     std::chrono::seconds day{86400};        ///< Length of a day: shorter ones repeat sooner.
     EventTime start = std::chrono::sys_days{std::chrono::January / 1 / 2024};
+    /// How differently machines answer to the load: deviation of the logarithm of their gains.
+    double diversity = 0;
     std::size_t faults = 14;    ///< How many in all; as many as fit are injected.
     double missing = 0.002;     ///< Share of cells that are missing.
     double lost_rows = 0.0005;  ///< Share of rows that never come.
@@ -67,11 +69,12 @@ class Fleet {
     double held = 0;  // kStuck: the value that the sensor stays at
   };
   struct Machine {
-    double phase = 0;                   // of its day
-    double scale = 1;                   // its share of the work, about 1
-    double walk = 0;                    // slow random part of its load
-    double memory = 0;                  // follows the load over an hour
-    double heat = 0;                    // follows the cpu over ten minutes
+    double phase = 0;   // of its day
+    double scale = 1;   // its share of the work, about 1
+    double walk = 0;    // slow random part of its load
+    double memory = 0;  // follows the load over an hour
+    double heat = 0;    // follows the cpu over ten minutes
+    std::array<double, kNumChannels> gain{};
     std::vector<Injection> injections;  // by first_step
     std::size_t next_injection = 0;
   };

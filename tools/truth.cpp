@@ -126,13 +126,22 @@ Result<std::vector<Fault>> read_intervals(const std::filesystem::path& path,
   return faults;
 }
 
-Result<std::vector<pipeline::Label>> read_labels(const std::filesystem::path& path) {
+Result<std::vector<pipeline::Label>> read_labels(const std::filesystem::path& path,
+                                                 LabelNames names) {
   std::vector<pipeline::Label> labels;
+  if (names == LabelNames::kAny && path.extension() == ".json") {
+    const auto truth = read_truth(path);
+    if (!truth) return Failure{truth.error()};
+    for (const Fault& fault : truth->faults) {
+      labels.push_back({fault.series, fault.start, fault.end, fault.kind});
+    }
+    return labels;
+  }
   const auto read =
       read_lines(path, {"series", "start", "end", "label"}, [&](const Line& line) -> Status {
         const std::string_view name = line.fields[3];
-        const bool is_known =
-            name == kNormalClass || name.starts_with(kBenignClass) || name.starts_with(kFaultClass);
+        const bool is_known = names == LabelNames::kAny || name == kNormalClass ||
+                              name.starts_with(kBenignClass) || name.starts_with(kFaultClass);
         if (!is_known) {
           return line.csv.fail_here(fmt::format(
               "label is '{}'; expected 'normal', 'benign: NAME' or 'fault: NAME'", name));

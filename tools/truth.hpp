@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -41,8 +42,12 @@ struct Truth {
 [[nodiscard]] Result<std::vector<Fault>> read_intervals(const std::filesystem::path& path,
                                                         std::span<const std::string> series);
 
-/// Reads a CSV file of what people say of rows: `series` (empty: all), `start`, `end` and `label`,
-/// which is "normal", "benign: NAME" or "fault: NAME". Errors: kInvalid with file and line.
-[[nodiscard]] Result<std::vector<pipeline::Label>> read_labels(const std::filesystem::path& path);
+/// Which names labels may have: "normal", "benign: NAME" and "fault: NAME", or any.
+enum class LabelNames : std::uint8_t { kClasses, kAny };
+
+/// Reads a CSV file of what people say of rows: `series` (empty: all), `start`, `end` and `label`.
+/// With any names, also what `write_truth` wrote (.json). Errors: kInvalid with file and line.
+[[nodiscard]] Result<std::vector<pipeline::Label>> read_labels(
+    const std::filesystem::path& path, LabelNames names = LabelNames::kClasses);
 
 }  // namespace anomalyd::tools

@@ -111,6 +111,21 @@ TEST(Fleet, SensorsFollowTheLoadTogether) {
   EXPECT_GT(correlation, 0.97);
 }
 
+TEST(Fleet, AnswersToTheLoadInWaysOfItsMachinesOnly) {
+  auto options = small_fleet();
+  options.missing = options.lost_rows = 0;
+  options.faults = 0;
+  const auto alike = all_rows(Fleet{options});
+  options.diversity = 0.2;
+  const auto diverse = all_rows(Fleet{options});
+  ASSERT_EQ(alike.size(), diverse.size());
+  const auto gain = [&](std::size_t i, std::size_t channel) {
+    return diverse[i].values[channel] / alike[i].values[channel];
+  };
+  EXPECT_NEAR(gain(0, 0), gain(400, 0), 1e-3) << "of one machine always the same";
+  EXPECT_GT(std::abs(gain(0, 0) - gain(1, 0)), 0.01) << "of another machine another one";
+}
+
 TEST(Fleet, LosesAboutAsManyCellsAsAsked) {
   auto options = small_fleet();
   options.missing = 0.01;

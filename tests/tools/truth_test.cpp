@@ -31,6 +31,24 @@ TEST(Truth, IsReadAsItWasWritten) {
   EXPECT_EQ(read->faults, truth.faults);
 }
 
+TEST(Labels, MayHaveAnyNameOrBeATruth) {
+  TemporaryFolder folder;
+  const auto csv = folder.write(
+      "modes.csv", "series,start,end,label\na,2026-01-01T00:00:00Z,2026-01-01T01:00:00Z,fast\n");
+  EXPECT_FALSE(read_labels(csv));
+  const auto modes = read_labels(csv, LabelNames::kAny);
+  ASSERT_TRUE(modes);
+  EXPECT_EQ(modes->front().name, "fast");
+
+  const Fault fault{"leak", "a", {}, modes->front().start, modes->front().end};
+  const auto json = folder.path() / "truth.json";
+  ASSERT_TRUE(write_truth(json, {1, fault.start, 1, {fault}}));
+  const auto faults = read_labels(json, LabelNames::kAny);
+  ASSERT_TRUE(faults);
+  EXPECT_EQ(faults->front().name, "leak");
+  EXPECT_EQ(faults->front().end, fault.end);
+}
+
 TEST(Truth, NamesTheFileAndWhatIsWrongInIt) {
   TemporaryFolder folder;
   const auto path = folder.write("t.json", R"({"num_series": 1, "start": "soon"})");
