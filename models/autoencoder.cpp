@@ -28,11 +28,11 @@ std::vector<at::Tensor> Autoencoder::start(const TrainingRows& rows, std::uint64
 }
 
 Result<Fitted> Autoencoder::fit(const TrainingRows& rows, const FitRun& run) {
-  trunk_.fit_to(rows.longest(0));
+  trunk_.fit_to(rows.longest(0), rows.channels());
   const auto window_loss = [this](const std::vector<at::Tensor>& weights,
                                   const TrainingBatch& batch) { return loss(weights, batch); };
-  auto fitted = minimise(window_loss, start(rows, run.options.seed), rows, trunk_.window, run,
-                         conditions_of(rows, conditions_));
+  auto fitted =
+      minimise(window_loss, start(rows, run.options.seed), rows, trunk_.window, run, conditions_);
   if (fitted) finish(fitted->weights, rows);
   return fitted;
 }

@@ -128,9 +128,13 @@ void ChannelNetworks::whiten(std::vector<at::Tensor>& weights, const TrainingRow
         thin_out(rows.window_ends(slot, window), kMostWindows).to(rows.values.device());
     if (ends.size(0) < 2) continue;
     const SlotChoice choice{slot};
-    const at::Tensor codes =
-        encode(chosen(weights, choice), by_channel(gather(rows.values, ends, window_lags(window))),
-               Newest::kSeen);
+    std::vector<at::Tensor> parts;
+    for (const at::Tensor& some : ends.split(windows_at_once(window * rows.channels()))) {
+      parts.push_back(encode(chosen(weights, choice),
+                             by_channel(gather(rows.values, some, window_lags(window))),
+                             Newest::kSeen));
+    }
+    const at::Tensor codes = at::cat(parts, 1);
     const at::Tensor floor = codes.std() * 1e-3 + 1e-6;
     const at::Tensor deviation = at::maximum(codes.std(1, /*unbiased=*/true, true), floor);
     weights[2].select(0, slot).div_(deviation);

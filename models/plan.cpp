@@ -82,6 +82,7 @@ constexpr Alias kAliases[] = {
     {"linear", "var4+vard+ar16+pca"},
     {"predictor", "var4+vard+ar16"},
     {"memory", "bank16+bank32c+bank32"},
+    {"neural", "vard+channel_ae+latent+wbank"},  // neural but for one predictor
 };
 
 MemberSpec predictor(std::string name, std::vector<double> lags, bool own, double ridge) {
@@ -104,28 +105,21 @@ MemberSpec channel_networks(std::string name, std::string kind, const Options& o
           {{"window", {static_cast<double>(options.window)}}, {"hidden", {32}}, {"latent", {8}}}};
 }
 
-MemberSpec autoencoder(const std::string& kind, const Options& options, const TrainingSet& set) {
-  const std::size_t latent =
-      set.channels.size() == 1 ? std::min<std::size_t>(options.latent, 8) : options.latent;
+MemberSpec autoencoder(const std::string& kind, const Options& options) {
   return {kind,
           kind,
           {{"window", {static_cast<double>(options.window)}},
            {"hidden", {options.hidden.begin(), options.hidden.end()}},
-           {"latent", {static_cast<double>(latent)}}}};
-}
-
-// Of all channels, which need fewer rows than one does to tell what comes next.
-MemberSpec masked(std::string name, const std::string& kind, const Options& options,
-                  const TrainingSet& set) {
-  MemberSpec spec = autoencoder(kind, options, set);
-  spec.name = std::move(name);
-  spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
-  return spec;
+           {"latent", {static_cast<double>(options.latent)}}}};
 }
 
 // Filters in place of widths.
-MemberSpec convolutional(const std::string& kind, const Options& options, const TrainingSet& set) {
-  MemberSpec spec = autoencoder(kind, options, set);
+Result<MemberSpec> convolutional(const std::string& kind, const Options& options) {
+  if (options.window % 4 != 0) {
+    return fail(ErrorKind::kInvalid, "window: found " + std::to_string(options.window) +
+                                         "; expected a multiple of 4 for " + kind);
+  }
+  MemberSpec spec = autoencoder(kind, options);
   spec.options["hidden"] = {32, 64};
   return spec;
 }
@@ -144,13 +138,13 @@ Result<MemberSpec> conditional(const std::string& kind, const Options& options,
   if (conditions->width() == 0) {
     return fail(ErrorKind::kInvalid, "conditions: found none; expected at least one for " + kind);
   }
-  MemberSpec spec = variational(autoencoder(kind, options, set), options);
+  MemberSpec spec = variational(autoencoder(kind, options), options);
   conditions->add_to(spec.options);
   return spec;
 }
 
-MemberSpec clustering(const std::string& kind, const Options& options, const TrainingSet& set) {
-  MemberSpec spec = autoencoder(kind, options, set);
+MemberSpec clustering(const std::string& kind, const Options& options) {
+  MemberSpec spec = autoencoder(kind, options);
   spec.options["regimes"] = {static_cast<double>(options.regimes)};
   spec.options["faults"] = {0};  // regimes are found by training
   return spec;
@@ -162,7 +156,7 @@ Result<MemberSpec> labelled(const std::string& kind, const Options& options,
     return fail(ErrorKind::kInvalid,
                 "kind: found " + kind + " and no labelled rows; expected labels to learn from");
   }
-  MemberSpec spec = autoencoder(kind, options, set);
+  MemberSpec spec = autoencoder(kind, options);
   for (const std::string& name : set.classes) {
     spec.options["faults"].push_back(name.starts_with(kFaultClass) ? 1 : 0);
   }
@@ -186,9 +180,11 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
-  if (name == "masked_ae") return masked(name, name, options, set);
   if (name == "wbank") {
-    MemberSpec spec = masked(name, "window_memory", options, set);
+    MemberSpec spec = autoencoder("window_memory", options, set);
+    spec.name = name;
+    // All channels together say more of a short window than one does.
+    spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
@@ -199,13 +195,17 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
                        {"variance", {options.variance}},
                        {"rank", {0.0}}}};
   }
-  if (name == "dense_ae" || name == "aae") return autoencoder(name, options, set);
-  if (name == "conv_ae") return convolutional(name, options, set);
-  if (name == "vae") return variational(autoencoder(name, options, set), options);
-  if (name == "conv_vae") return variational(convolutional(name, options, set), options);
+  if (name == "dense_ae" || name == "aae") return autoencoder(name, options);
+  if (name == "conv_ae") return convolutional(name, options);
+  if (name == "vae") return variational(autoencoder(name, options), options);
+  if (name == "conv_vae") {
+    auto spec = convolutional(name, options);
+    if (!spec) return spec;
+    return variational(*std::move(spec), options);
+  }
   if (name == "cvae") return conditional(name, options, set);
-  if (needs_labels(name)) return labelled(name, options, set);
-  if (name == "aae_cluster") return clustering(name, options, set);
+  if (name == "aae_supervised" || name == "aae_semi") return labelled(name, options, set);
+  if (name == "aae_cluster") return clustering(name, options);
   std::string expected;
   for (const std::string& known : kind_names()) expected += known + ", ";
   return fail(ErrorKind::kInvalid, "kind: found '" + name + "'; expected one of " + expected +
@@ -262,17 +262,22 @@ TrainingSet anything(const Options& options) {
 }  // namespace
 
 std::vector<std::string> kind_names() {
-  return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
-          "dense_ae", "conv_ae",     "channel_ae", "masked_ae", "vae",
-          "conv_vae", "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
-          "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
+  return {"auto", "neural",   "linear",      "predictor",      "memory",   "latent",
+          "pca",  "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae",
+          "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",
+          "vard", "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
 }
 
 ModelScope scope_of_fleet(const Options& options) {
   return options.effort == Effort::kLow ? ModelScope::kPooledNetworks : ModelScope::kPooled;
 }
 
-bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }
+bool needs_labels(std::string_view kind) {
+  const auto is_labelled = [](const std::string& name) {
+    return name == "aae_supervised" || name == "aae_semi";
+  };
+  return std::ranges::any_of(split_names(kind, {}), is_labelled);
+}
 
 Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
   const std::size_t channels = set.channels.size();

@@ -18,7 +18,7 @@ struct Plan {
 
 /// Every name that `options.kind` may be, or be joined of by '+', `auto` first.
 [[nodiscard]] std::vector<std::string> kind_names();
-/// Whether a kind learns nothing without labelled rows.
+/// Whether a kind, or one of those that it is joined of, learns nothing without labelled rows.
 [[nodiscard]] bool needs_labels(std::string_view kind);
 
 /// The members that `options.kind` names, ready to be trained on `set`, of which only the rows do

@@ -42,7 +42,7 @@ class Detector {
     Threshold::Options threshold{};
     AlertRule::Options rule{};
     bool per_regime = true;  ///< Scales and tail for each regime, where the model tells them apart.
-    double budget = 1e-3;  ///< > 0. Alert onsets per row, from AlertBudget::per_row.
+    double budget = 1e-3;    ///< > 0. Alert onsets per row, from AlertBudget::per_row.
     /// 0..0.01. The p-value that alerts. Unset: from the budget through the extremal index theta
     /// of the calibration scores, min(1e-3, budget / theta), because neighbouring rows exceed a
     /// threshold together. Set to the budget where that counts in rows.
@@ -109,6 +109,7 @@ class Detector {
   Calibration calibration_;
   Threshold threshold_;
   AlertRule rule_;
+  bool per_regime_ = true;
   std::vector<Detector> regimes_;  // those with too few rows have no channels, and are not used
   std::int32_t active_ = -1;       // which of them judged last; -1: this one did
 };

@@ -23,6 +23,7 @@ std::vector<std::int16_t> label_rows(std::span<const Label> labels,
   for (const Label& label : labels) {
     if (!label.series.empty() && label.series != series) continue;
     const auto name = std::ranges::find(classes, label.name);
+    if (name == classes.end()) continue;
     const auto first = std::ranges::lower_bound(times, label.start.time_since_epoch().count());
     const auto last = std::ranges::upper_bound(times, label.end.time_since_epoch().count());
     for (auto time = first; time < last; ++time) {

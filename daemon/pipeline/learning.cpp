@@ -21,7 +21,14 @@ struct ScaledRows {
   std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
   std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
   std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
+  std::vector<bool> faults;          // whether that is a fault; empty without labels
+  std::vector<std::size_t> breaks;   // rows behind a gap that no window spans
 
+  /// Whether there is a break within the window that ends at row `i`.
+  [[nodiscard]] bool is_torn(std::size_t i, std::size_t context) const {
+    const auto behind = std::ranges::upper_bound(breaks, i);
+    return behind != breaks.begin() && i - *(behind - 1) < context - 1;
+  }
   /// The first values, NaN where missing.
   [[nodiscard]] std::vector<float> observed(std::size_t count) const {
     std::vector<float> values{held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count)};
@@ -46,6 +53,7 @@ ScaledRows scale_rows(const History& history, Scaler& scaler) {
     const std::uint32_t gap = history.gaps[i];
     if (gap == History::kRestart) {
       scaler.restart();
+      if (i > 0) scaled.breaks.push_back(scaled.filler.size());
     } else {
       for (std::size_t cell = 0; cell < gap * width; ++cell) append(NAN);
       scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
@@ -88,13 +96,12 @@ struct Place {
 };
 
 /// Residuals of the rows [first, n), which the model was not fitted to, NaN where a cell was
-/// missing or a person has found a fault. `memory` moves on with them. Rows before the first one
-/// repeat it.
+/// missing, the window spans a gap, or a person has found a fault. `memory` moves on with them.
+/// Rows before the first one repeat it.
 Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
                                      Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  const std::vector<std::string>& classes = scorer.info().classes;
   CalibrationRows all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
@@ -116,12 +123,10 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
     const std::size_t stride = residuals->members * channels;
     for (std::size_t i = begin; i < end; ++i) {
-      const bool is_fault =
-          !scaled.labels.empty() && scaled.labels[i] >= 0 &&
-          classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
-          classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
+      const bool is_fault = !scaled.faults.empty() && scaled.faults[i];
+      const bool is_torn = scaled.is_torn(i, context);
       for (std::size_t j = 0; j < stride; ++j) {
-        if (is_fault || scaled.missing[i * channels + j % channels]) {
+        if (is_fault || is_torn || scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
         }
       }
@@ -151,16 +156,45 @@ SeriesTrack track_behind(const History& history, const Scaler& scaler, std::size
   return track;
 }
 
+/// A history as a model takes it in.
+struct Prepared {
+  Scaler scaler;
+  ScaledRows rows;
+  std::size_t fitted = 0;  // the first so many rows fit the weights, those behind them calibrate
+};
+
+/// On the scalers of `before` where it knows a series.
+std::vector<Prepared> prepare(std::span<const History> histories, const PipelineOptions& options,
+                              const LearnedGroup* before) {
+  const std::vector<std::string> classes = classes_of(options.training.labels);
+  std::vector<Prepared> all;
+  for (const History& history : histories) {
+    const auto* known = before == nullptr ? nullptr : before->find(history.series);
+    Scaler scaler = known == nullptr ? fit_scaler(history, options.training) : known->track.scaler;
+    scaler.restart();
+    ScaledRows rows = scale_rows(history, scaler);
+    if (!classes.empty()) {
+      rows.labels = label_rows(options.training.labels, classes, history.series, rows.times);
+      for (const std::int16_t label : rows.labels) {
+        rows.faults.push_back(label >= 0 &&
+                              classes[static_cast<std::size_t>(label)].starts_with(kFaultClass));
+      }
+    }
+    const std::size_t fitted = rows_to_fit(rows.filler.size(), options.training.calibration_share);
+    all.push_back({std::move(scaler), std::move(rows), fitted});
+  }
+  return all;
+}
+
 /// What a new series starts with. Each of the first ones is taken for new in turn: scored with the
 /// pooled weights and compared with windows of the others, as a new one will be.
-Status pool(std::span<const History> histories, std::span<const ScaledRows> scaled,
-            std::span<const std::size_t> fitted, Scorer& scorer, const PipelineOptions& options,
-            LearnedGroup& group, const std::stop_token& stop) {
+Status pool(std::span<const History> histories, std::span<const Prepared> prepared, Scorer& scorer,
+            const PipelineOptions& options, LearnedGroup& group, const std::stop_token& stop) {
   const std::size_t count = std::min(histories.size(), options.training.pooled_series);
   const std::size_t channels = scorer.info().channels.size();
   std::vector<Memory> memories;
   for (std::size_t i = 0; i < count; ++i) {
-    auto memory = memory_before(scorer, scaled[i], scaled[i].filler.size(), 0);
+    auto memory = memory_before(scorer, prepared[i].rows, prepared[i].rows.filler.size(), 0);
     if (!memory) return Failure{std::move(memory.error())};
     memories.push_back(*std::move(memory));
   }
@@ -169,7 +203,7 @@ Status pool(std::span<const History> histories, std::span<const ScaledRows> scal
     std::vector<Memory> others = memories;
     if (count > 1) others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
     Memory memory = Memory::pooled(others, channels);
-    auto one = residuals_of(scorer, scaled[i], fitted[i], {}, memory, stop);
+    auto one = residuals_of(scorer, prepared[i].rows, prepared[i].fitted, {}, memory, stop);
     if (!one) return Failure{std::move(one.error())};
     rows.append(*one);
   }
@@ -179,6 +213,51 @@ Status pool(std::span<const History> histories, std::span<const ScaledRows> scal
       options.detector_for(histories[count - 1].windower.period(), histories.size()), rows.classes,
       scorer.info().num_regimes());
   return {};
+}
+
+/// Calibrates every series, and what new ones start with, on rows the model was not fitted to.
+Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
+                                                      std::span<const History> histories,
+                                                      std::span<const Prepared> prepared,
+                                                      const PipelineOptions& options,
+                                                      const std::stop_token& stop) {
+  auto group = std::make_shared<LearnedGroup>();
+  group->info = scorer.info();
+  const std::size_t members = group->info.members.size();
+  const std::size_t channels = group->info.channels.size();
+  for (std::size_t i = 0; i < histories.size(); ++i) {
+    const auto& [scaler, scaled, fitted] = prepared[i];
+    const auto place_in = [&](const std::vector<std::string>& names) {
+      const auto own = std::ranges::find(names, histories[i].series);
+      return own == names.end() ? 0U : static_cast<std::uint32_t>(own - names.begin() + 1);
+    };
+    const Place place{place_in(group->info.slots), place_in(group->info.entities)};
+    auto memory = memory_before(scorer, scaled, fitted, place.slot);
+    if (!memory) return Failure{std::move(memory.error())};
+    auto rows = residuals_of(scorer, scaled, fitted, place, *memory, stop);
+    if (!rows) return Failure{std::move(rows.error())};
+
+    LearnedGroup::Known known{track_behind(histories[i], scaler, group->info.context, options),
+                              histories[i].windower.as_of(
+                                  EventTime{std::chrono::microseconds{histories[i].times.back()}})};
+    known.track.slot = place.slot;
+    known.track.entity = place.entity;
+    known.track.memory = *std::move(memory);
+    known.track.detector =
+        Detector::calibrate(rows->residuals, members, channels,
+                            options.detector_for(known.windower.period(), histories.size()),
+                            rows->classes, group->info.num_regimes());
+    if (histories.size() == 1) {
+      group->pooled = known.track.detector;
+      group->pooled_memory = Memory::pooled(std::span{&known.track.memory, 1}, channels);
+    }
+    group->series.emplace(histories[i].series, std::move(known));
+  }
+  if (histories.size() > 1) {
+    auto pooled = pool(histories, prepared, scorer, options, *group, stop);
+    if (!pooled) return Failure{std::move(pooled.error())};
+  }
+  return group;
 }
 
 }  // namespace
@@ -311,8 +390,7 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
             group->pooled_memory.fits(info.channels.size(), info.code_widths) &&
             group->pooled.channels() == info.channels.size() &&
             group->pooled.members() == info.members.size() &&
-            (group->pooled.num_regimes() == 0 ||
-             group->pooled.num_regimes() == info.num_regimes());
+            (group->pooled.num_regimes() == 0 || group->pooled.num_regimes() == info.num_regimes());
   for (std::uint64_t i = 0; ok && i < size; ++i) {
     std::string id;
     Known known;
@@ -331,74 +409,40 @@ Result<std::shared_ptr<const LearnedGroup>> LearnedGroup::from_calibration(
   return group;
 }
 
+Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
+                                                      std::span<const History> histories,
+                                                      const PipelineOptions& options,
+                                                      const LearnedGroup* before,
+                                                      std::stop_token stop) {
+  return calibrate(scorer, histories, prepare(histories, options, before), options, stop);
+}
+
 Result<Learned> learn(std::span<const History> histories, const std::vector<Channel>& channels,
                       ModelFactory& factory, const PipelineOptions& options,
                       const ProgressFn& progress, std::stop_token stop) {
-  std::vector<Scaler> scalers;
-  std::vector<ScaledRows> scaled;
   TrainingSet set{channels, {}, classes_of(options.training.labels)};
-  std::vector<std::size_t> fitted;  // rows of each series that fit the model
-  for (const History& history : histories) {
-    Scaler scaler = fit_scaler(history, options.training);
-    scaled.push_back(scale_rows(history, scaler));
-    scalers.push_back(std::move(scaler));
-    const std::size_t fit =
-        rows_to_fit(scaled.back().filler.size(), options.training.calibration_share);
-    fitted.push_back(fit);
-    ScaledRows& rows = scaled.back();
-    if (!set.classes.empty()) {
-      rows.labels = label_rows(options.training.labels, set.classes, history.series, rows.times);
-    }
-    const auto first = [fit](const auto& values) {
+  const std::vector<Prepared> prepared = prepare(histories, options, nullptr);
+  for (std::size_t i = 0; i < histories.size(); ++i) {
+    const auto& [scaler, rows, fitted] = prepared[i];
+    const auto first = [count = fitted](const auto& values) {
       using Values = std::decay_t<decltype(values)>;
       return Values(values.begin(),
-                    values.begin() + static_cast<std::ptrdiff_t>(std::min(fit, values.size())));
+                    values.begin() + static_cast<std::ptrdiff_t>(std::min(count, values.size())));
     };
-    set.series.push_back({history.series, rows.observed(fit * channels.size()), first(rows.times),
-                          first(rows.labels)});
+    std::vector<std::size_t> breaks = rows.breaks;
+    std::erase_if(breaks, [count = fitted](std::size_t row) { return row >= count; });
+    set.series.push_back({histories[i].series, rows.observed(fitted * channels.size()),
+                          first(rows.times), first(rows.labels), std::move(breaks)});
   }
 
   Learned learned;
   auto scorer = factory.train(set, progress, stop, learned.report);
   if (!scorer) return Failure{std::move(scorer.error())};
-  learned.scorer = std::move(*scorer);
   set = {};
-
-  auto group = std::make_shared<LearnedGroup>();
-  group->info = learned.scorer->info();
-  const std::size_t members = group->info.members.size();
-  for (std::size_t i = 0; i < histories.size(); ++i) {
-    const auto place_in = [&](const std::vector<std::string>& names) {
-      const auto own = std::ranges::find(names, histories[i].series);
-      return own == names.end() ? 0U : static_cast<std::uint32_t>(own - names.begin() + 1);
-    };
-    const Place place{place_in(group->info.slots), place_in(group->info.entities)};
-    auto memory = memory_before(*learned.scorer, scaled[i], fitted[i], place.slot);
-    if (!memory) return Failure{std::move(memory.error())};
-    auto rows = residuals_of(*learned.scorer, scaled[i], fitted[i], place, *memory, stop);
-    if (!rows) return Failure{std::move(rows.error())};
-
-    LearnedGroup::Known known{track_behind(histories[i], scalers[i], group->info.context, options),
-                              histories[i].windower.as_of(
-                                  EventTime{std::chrono::microseconds{histories[i].times.back()}})};
-    known.track.slot = place.slot;
-    known.track.entity = place.entity;
-    known.track.memory = *std::move(memory);
-    known.track.detector =
-        Detector::calibrate(rows->residuals, members, channels.size(),
-                            options.detector_for(known.windower.period(), histories.size()),
-                            rows->classes, group->info.num_regimes());
-    if (histories.size() == 1) {
-      group->pooled = known.track.detector;
-      group->pooled_memory = Memory::pooled(std::span{&known.track.memory, 1}, channels.size());
-    }
-    group->series.emplace(histories[i].series, std::move(known));
-  }
-  if (histories.size() > 1) {
-    auto pooled = pool(histories, scaled, fitted, *learned.scorer, options, *group, stop);
-    if (!pooled) return Failure{std::move(pooled.error())};
-  }
-  learned.group = std::move(group);
+  learned.scorer = std::move(*scorer);
+  auto group = calibrate(*learned.scorer, histories, prepared, options, stop);
+  if (!group) return Failure{std::move(group.error())};
+  learned.group = *std::move(group);
   return learned;
 }
 

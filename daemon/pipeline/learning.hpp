@@ -95,4 +95,11 @@ struct Learned {
                                     const PipelineOptions& options, const ProgressFn& progress,
                                     std::stop_token stop);
 
+/// Calibrates a trained model anew: its threshold follows from how it scores the newest rows of
+/// `histories`, as in `learn`. Series that `before` knows keep its scalers, which the weights
+/// belong to; nullptr fits them to the rows. Errors: those of Scorer::score.
+[[nodiscard]] Result<std::shared_ptr<const LearnedGroup>> calibrate(
+    Scorer& scorer, std::span<const History> histories, const PipelineOptions& options,
+    const LearnedGroup* before, std::stop_token stop);
+
 }  // namespace anomalyd::pipeline

@@ -55,17 +55,9 @@ wait_for() {
   done
 }
 
-free_port() {
-  local port
-  while port=$((32100 + RANDOM % 600)); do
-    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-  done
-}
-
 # configure NAME: a configuration that reads the topic of this run. Variables change it: the name
 # of the group, of the state folder, properties of librdkafka.
 configure() {
-  free_port >"$work/$1.port"
   cat >"$work/$1.yaml" <<YAML
 kafka:
   brokers: [$brokers]
@@ -79,12 +71,13 @@ window: {period: 1m}
 training: {rows: 400}
 alerts: {topic: $run-${group:-$1}-alerts, budget: 1 per series per day}
 state: {dir: $work/${state:-$1}, snapshot_interval: 2s}
-http: {listen: "127.0.0.1:$(cat "$work/$1.port")"}
+http: {listen: "127.0.0.1:0"}
 runtime: {drain_timeout: 10s}
 YAML
 }
 
 start() {
+  echo "-- started" >>"$work/$1.log"
   "$build/anomalyd" "$work/$1.yaml" >>"$work/$1.log" 2>&1 &
   pids[$1]=$!
 }
@@ -103,10 +96,16 @@ stop() {
   say "$1 stopped within $((SECONDS - since + 1)) s"
 }
 
+# http NAME: the address that it has taken since it was started; nothing if it has none yet.
+http() {
+  jq -Rr 'if . == "-- started" then "" else fromjson? | .message | capture("^HTTP on (?<at>.+)$") | .at end' \
+    "$work/$1.log" | tail -n 1
+}
+
 # is NAME FILTER: whether the jq filter holds of the daemon's /status.
 is() {
   running "$1" || die "$1 has ended"
-  ctl status --json "127.0.0.1:$(cat "$work/$1.port")" 2>/dev/null | jq -e "$2" >/dev/null
+  ctl status --json "$(http "$1")" 2>/dev/null | jq -e "$2" >/dev/null
 }
 
 # fleet ARGUMENTS...: eight machines, ten hours without and fifteen with faults.
