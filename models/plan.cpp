@@ -181,7 +181,7 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     return spec;
   }
   if (name == "wbank") {
-    MemberSpec spec = autoencoder("window_memory", options, set);
+    MemberSpec spec = autoencoder("window_memory", options);
     spec.name = name;
     // All channels together say more of a short window than one does.
     spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};

@@ -10,6 +10,7 @@
 //
 //   loss = (mean over cells of (x - x')^2 + mean over channels of (newest x - newest x')^2) / 2
 
+#include <algorithm>
 #include <cmath>
 
 #include "models/gradient_torch.hpp"
@@ -87,6 +88,7 @@ class WindowMemory final : public MemoryMember {
 
   Result<Fitted> fit(const TrainingRows& rows, const FitRun& run) override {
     trunk_.window = fit_window(trunk_.window, rows.longest(0));
+    trunk_.latent = std::min(trunk_.latent, trunk_.window * rows.channels() / 2);
     FitRun ours = run;
     ours.options.steps =
         static_cast<std::int64_t>(kStepsPerEpoch * static_cast<double>(run.options.epochs));
