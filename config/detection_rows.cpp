@@ -70,8 +70,8 @@ void add_model(Schema& schema) {
   schema.section("model", "What learns how a series behaves, and where it runs.");
   schema.option("model.kind", FIELD(model.kind))
       .form(
-          "auto, linear, memory, latent, pca, dense_ae, conv_ae, channel_ae, vae, conv_vae, cvae, "
-          "aae, aae_cluster, aae_supervised, aae_semi, or several joined by +")
+          "auto, neural, linear, memory, latent, wbank, pca, dense_ae, conv_ae, channel_ae, vae, "
+          "conv_vae, cvae, aae, aae_cluster, aae_supervised, aae_semi, or several joined by +")
       .help(
           "Kind of model. auto goes by the number of series: linear with memory, with latent, "
           "alone.");

@@ -10,8 +10,9 @@ namespace anomalyd::models {
 
 /// Which slot's weights each window of a product uses.
 ///
-/// Weights are stacked, [slots, ...]; where there is only one slot, it serves all. Windows that all share one slot come as [n, in] and take one
-/// plain product; windows of g slots come as [g, n, in] and take one batched product.
+/// Weights are stacked, [slots, ...]; where there is only one slot, it serves all. Windows that all
+/// share one slot come as [n, in] and take one plain product; windows of g slots come as [g, n, in]
+/// and take one batched product.
 class SlotChoice {
  public:
   /// All windows use `slot`.

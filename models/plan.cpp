@@ -82,6 +82,7 @@ constexpr Alias kAliases[] = {
     {"linear", "var4+vard+ar16+pca"},
     {"predictor", "var4+vard+ar16"},
     {"memory", "bank16+bank32c+bank32"},
+    {"neural", "vard+channel_ae+latent+wbank"},  // neural but for one predictor
 };
 
 MemberSpec predictor(std::string name, std::vector<double> lags, bool own, double ridge) {
@@ -110,14 +111,6 @@ MemberSpec autoencoder(const std::string& kind, const Options& options) {
           {{"window", {static_cast<double>(options.window)}},
            {"hidden", {options.hidden.begin(), options.hidden.end()}},
            {"latent", {static_cast<double>(options.latent)}}}};
-}
-
-// Of all channels, which need fewer rows than one does to tell what comes next.
-MemberSpec masked(std::string name, const std::string& kind, const Options& options) {
-  MemberSpec spec = autoencoder(kind, options);
-  spec.name = std::move(name);
-  spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
-  return spec;
 }
 
 // Filters in place of widths.
@@ -187,9 +180,11 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
-  if (name == "masked_ae") return masked(name, name, options);
   if (name == "wbank") {
-    MemberSpec spec = masked(name, "window_memory", options);
+    MemberSpec spec = autoencoder("window_memory", options);
+    spec.name = name;
+    // All channels together say more of a short window than one does.
+    spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
@@ -267,10 +262,10 @@ TrainingSet anything(const Options& options) {
 }  // namespace
 
 std::vector<std::string> kind_names() {
-  return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
-          "dense_ae", "conv_ae",     "channel_ae", "masked_ae", "vae",
-          "conv_vae", "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
-          "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
+  return {"auto", "neural",   "linear",      "predictor",      "memory",   "latent",
+          "pca",  "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae",
+          "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",
+          "vard", "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
 }
 
 ModelScope scope_of_fleet(const Options& options) {

@@ -154,7 +154,8 @@ void add_notes(const MemberSpec& asked, const Member& fitted, std::vector<std::s
   }
 }
 
-// Fits the planned members one after the other.
+// Fits the planned members one after the other. Faults among labelled rows teach only what tells
+// classes apart.
 Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& all_rows, FitRun run,
                                          const ProgressFn& progress, TrainingReport& report) {
   std::vector<NamedMember> members;
@@ -168,10 +169,8 @@ Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& a
     };
     run.progress(0, std::numeric_limits<double>::quiet_NaN());
     TrainingRows rows = all_rows;
-    const bool shared = plan.scope == ModelScope::kPooledNetworks && (*member)->is_network();
-    if (shared) rows.slots.resize(1);
-    // Faults among the labelled ones teach only what tells classes.
     if ((*member)->num_classes() == 0) rows.labels = at::Tensor{};
+    if (plan.scope == ModelScope::kPooledNetworks && (*member)->is_network()) rows.slots.resize(1);
     auto fitted = (*member)->fit(rows, run);
     if (!fitted) return Failure{std::move(fitted.error())};
     add_notes(spec, **member, report.notes);

@@ -156,7 +156,9 @@ Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::
        .out = out,
        .jobs = arguments.jobs,
        .what = run.name.empty() ? "evaluating" : run.name},
-      set, make_factory, std::move(draw)};
+      set,
+      make_factory,
+      std::move(draw)};
   auto figures = evaluator.run();
   if (!figures) return Failure{figures.error()};
   const auto took = system_clock().monotonic() - begin;

@@ -58,10 +58,10 @@ std::string report_text(const pipeline::Learned& learned, const HistoryCollector
     return std::isnan(value) ? "-" : fmt::format("{:.5g}", value);
   };
   for (const auto& member : report.members) {
-    text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16} {:>8.1f}\n", member.name,
-                        member.parameters, member.epochs == 0 ? "-" : fmt::to_string(member.epochs),
-                        loss(member.fit_loss), loss(member.validation_loss),
-                        member.operations / 1e3);
+    text +=
+        fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16} {:>8.1f}\n", member.name,
+                    member.parameters, member.epochs == 0 ? "-" : fmt::to_string(member.epochs),
+                    loss(member.fit_loss), loss(member.validation_loss), member.operations / 1e3);
   }
   for (const std::string& note : report.notes) text += fmt::format("  note: {}\n", note);
   return text;

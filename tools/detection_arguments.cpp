@@ -15,10 +15,10 @@ void DetectionArguments::add_to(CLI::App& command) {
   command.add_option("--model", model,
                      "Kind of model, as model.kind: auto, pca, dense_ae, vae ...");
   command.add_option("--effort", effort, "Of kind auto: low, normal or high")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, models::Effort>{
-          {"low", models::Effort::kLow},
-          {"normal", models::Effort::kNormal},
-          {"high", models::Effort::kHigh}}));
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, models::Effort>{{"low", models::Effort::kLow},
+                                                {"normal", models::Effort::kNormal},
+                                                {"high", models::Effort::kHigh}}));
   command.add_option("--seed", seed, "Of training; the same seed and rows give the same model");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N");
   command

@@ -81,11 +81,11 @@ Status Evaluator::evaluate(std::size_t index, ModelFactory& factory) {
     options.checkpoints = {model->second};
   }
   std::size_t told = 0;
-  const auto scored = score_series(*series, entry.id(), entry.train_end, options, factory,
-                                   [&](std::size_t rows) {
-                                     rows_done_ += rows - told;
-                                     told = rows;
-                                   });
+  const auto scored =
+      score_series(*series, entry.id(), entry.train_end, options, factory, [&](std::size_t rows) {
+        rows_done_ += rows - told;
+        told = rows;
+      });
   if (!scored) return Failure{scored.error()};
   const auto path = options_.out / entry.group / file_name(entry.entity);
   if (auto written = write_scores(path, *series, *scored); !written) return written;

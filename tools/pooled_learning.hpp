@@ -11,8 +11,8 @@
 namespace anomalyd::tools {
 
 /// Learns one model for those series of each group that have the same channels, from their rows
-/// before `train_end`, as the daemon learns one for a fleet. What is spoilt or hidden in each series
-/// is what `set.read` makes of it.
+/// before `train_end`, as the daemon learns one for a fleet. What is spoilt or hidden in each
+/// series is what `set.read` makes of it.
 ///
 /// Writes the checkpoints <folder>/<group>.ckpt, with a number where a group has several sets of
 /// channels, and returns for the id of each series the one that it was learned with. Errors: those

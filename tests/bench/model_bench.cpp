@@ -77,12 +77,11 @@ std::vector<Case> cases() {
 std::vector<Case> kinds() {
   std::vector<Case> cases;
   for (const char* kind :
-       {"predictor", "pca", "dense_ae", "conv_ae", "channel_ae", "masked_ae", "vae", "conv_vae",
-        "cvae", "aae", "aae_cluster", "memory", "latent", "wbank", "neural", "linear", "auto"}) {
+       {"predictor", "pca", "dense_ae", "conv_ae", "channel_ae", "vae", "conv_vae", "cvae", "aae",
+        "aae_cluster", "memory", "latent", "wbank", "neural", "linear", "auto"}) {
     cases.push_back({kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, 0, false});
   }
-  cases.push_back(
-      {"auto_low", "auto, low effort", {.effort = Effort::kLow}, 4, 1024, 0, false});
+  cases.push_back({"auto_low", "auto, low effort", {.effort = Effort::kLow}, 4, 1024, 0, false});
   cases.push_back({"auto_38", "auto, 38 channels", {.kind = "auto"}, 38, 1024, 0, false});
   return cases;
 }

@@ -115,8 +115,7 @@ TEST(Memory, OfWholeWindowsKnowsWhichStatesGoTogether) {
   for (std::size_t i = 700; i < 900; ++i) rows[2 * i + 1] = rows[2 * (i - 312) + 1];  // not with it
   Options options = small_options("wbank");
   options.epochs = 40;
-  const auto model =
-      trained(options, training_set(2, {{rows.begin(), rows.begin() + 2 * 500}}));
+  const auto model = trained(options, training_set(2, {{rows.begin(), rows.begin() + 2 * 500}}));
   Memory memory = *model->memorize(std::span{rows}.first(2 * 400), 0, 500);
   EXPECT_EQ(memory.banks[0].width, 2U) << "half of three numbers";
   EXPECT_TRUE(memory.fits(2, model->info().code_widths));

@@ -290,8 +290,7 @@ TEST(Training, CountsTheOperationsOfAWindow) {
                                16 * 512 + 16 * 320 * 32 + 160 * 4)));
   EXPECT_THAT(operations_of("channel_ae"), ElementsAre(2 * 4 * (33 * 32 + 2 * 32 * 8 + 32 * 32)));
   EXPECT_THAT(operations_of("bank16"), ElementsAre(2 * 4 * 16 * 2048));
-  EXPECT_THAT(operations_of("wbank"),
-              ElementsAre(2 * (65 * 128 + 128 * 64 + 64 * 16 + 16 * 4096)));
+  EXPECT_THAT(operations_of("wbank"), ElementsAre(2 * (65 * 128 + 128 * 64 + 64 * 16 + 16 * 4096)));
 }
 
 TEST(Training, TakesFewOperationsAWindowAtLowEffort) {
@@ -316,7 +315,8 @@ TEST(Scope, PoolsTheNetworksAloneOfManySeriesAtLowEffort) {
   EXPECT_THAT(scorer->info().slots, SizeIs(65));
   ASSERT_THAT(report.members, SizeIs(2));
   EXPECT_GT(report.members[0].parameters, 65U) << "vard";
-  EXPECT_EQ(report.members[1].parameters, 9U * 32 + 2 * 32 * 8 + 32 * 8 + 32 + 8 + 32 + 8) << "latent";
+  EXPECT_EQ(report.members[1].parameters, 9U * 32 + 2 * 32 * 8 + 32 * 8 + 32 + 8 + 32 + 8)
+      << "latent";
 }
 
 TEST(Scope, LeavesShortSeriesToThePooledModel) {
