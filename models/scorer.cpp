@@ -258,6 +258,9 @@ Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
   for (const NamedMember& entry : members_) {
     const Member& member = *entry.member;
     StoredMember stored{{entry.name, std::string{member.kind()}, member.options()}, {}};
+    if (!info_.slots.empty() && member.shape().slots == 1) {
+      stored.spec.options[std::string{kPooledOption}] = {1};
+    }
     const std::vector<WeightShape> shapes = member.shapes(member.shape());
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const at::Tensor& weight = storage.emplace_back(member.weights()[i].cpu().contiguous());

@@ -18,6 +18,9 @@
 
 namespace anomalyd::models {
 
+/// What a checkpoint says of a member whose one slot serves all those of the model.
+inline constexpr std::string_view kPooledOption = "pooled";
+
 struct NamedMember {
   std::string name;
   std::unique_ptr<Member> member;

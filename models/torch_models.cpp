@@ -291,10 +291,7 @@ Result<std::vector<at::Tensor>> read_weights(const StoredMember& stored, const M
 }
 
 // Whether all slots of the model share its weights.
-bool is_shared(const StoredMember& stored) {
-  return !stored.weights.empty() && !stored.weights.front().sizes.empty() &&
-         stored.weights.front().sizes.front() == 1;
-}
+bool is_shared(const StoredMember& stored) { return stored.spec.options.contains(kPooledOption); }
 
 Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
   const ModelShape shape{static_cast<std::int64_t>(checkpoint.slots.size()) + 1,

@@ -274,6 +274,20 @@ TEST_F(HostileCheckpoint, WithMoreSeriesThanWeightsIsRefused) {
               HasSubstr("expected 'layer0.weight' of shape 1001x16x12"));
 }
 
+TEST_F(CheckpointFile, SaysWhichNetworksServeAllSeries) {
+  Options options = small_options("vard+latent");
+  options.scope = ModelScope::kPooledNetworks;
+  const auto models = factory(options);
+  const auto scorer =
+      trained(options, training_set(2, {coupled_rows(100, 2, 1), coupled_rows(100, 2, 2)}));
+  ASSERT_TRUE(models->save(*scorer, {}, path()));
+  const auto loaded = models->load(path());
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->scorer->info().version, scorer->info().version);
+  const Batch batch = batch_of(*scorer, coupled_rows(90, 2, 3), 2);
+  EXPECT_EQ(residuals_of(*loaded->scorer, batch, scorer.memories), residuals_of(scorer, batch));
+}
+
 TEST_F(HostileCheckpoint, WithAnUnknownKindIsRefused) {
   EXPECT_THAT(load_after([](Checkpoint& checkpoint) { checkpoint.members[0].spec.kind = "gan"; }),
               HasSubstr("found kind 'gan'; expected one of predictor, pca, dense_ae"));
