@@ -39,6 +39,7 @@ struct Stream {
 struct Outcome {
   std::vector<Alert> opened;
   std::vector<Alert> resolved;
+  std::vector<PipelineDriver::Judged> judged;
 
   /// Labelled stretches called `name` that an incident meets, up to `late` rows after their end.
   [[nodiscard]] double share_found(const Stream& stream, std::size_t learned,
@@ -73,6 +74,36 @@ struct Outcome {
     return count;
   }
 };
+
+/// Stretches of rows without a label, and not close behind one, whose scores exceed the threshold
+/// with which `recall` of the stretches called `name` are found.
+std::size_t false_alarms_at(double recall, const Outcome& outcome, const Stream& stream,
+                            const std::string& name) {
+  std::vector<double> peaks;
+  std::vector<std::pair<EventTime, EventTime>> labelled;
+  for (const pipeline::Label& label : stream.labels) {
+    labelled.emplace_back(label.start, label.end + 60 * std::chrono::seconds{stream.period});
+    double peak = 0;
+    for (const auto& row : outcome.judged) {
+      const bool in = row.time >= label.start && row.time <= label.end;
+      if (in && label.name == name) peak = std::max(peak, row.verdict.score);
+    }
+    if (peak > 0) peaks.push_back(peak);
+  }
+  std::ranges::sort(peaks);
+  const double threshold =
+      peaks.at(static_cast<std::size_t>((1 - recall) * static_cast<double>(peaks.size())));
+  std::size_t count = 0;
+  bool above = false;
+  for (const auto& row : outcome.judged) {
+    const bool is_labelled = std::ranges::any_of(labelled, [&](const auto& stretch) {
+      return row.time >= stretch.first && row.time <= stretch.second;
+    });
+    const bool was_above = std::exchange(above, !is_labelled && row.verdict.score >= threshold);
+    count += above && !was_above ? 1 : 0;
+  }
+  return count;
+}
 
 Outcome run(const Stream& stream, std::size_t learned, TorchModelFactory::Options model,
             bool with_labels, bool per_regime = true,
@@ -109,6 +140,7 @@ Outcome run(const Stream& stream, std::size_t learned, TorchModelFactory::Option
     if (alert.state == AlertState::kOpen) outcome.opened.push_back(alert);
     if (alert.state == AlertState::kResolve) outcome.resolved.push_back(alert);
   }
+  outcome.judged = std::move(driver.verdicts);
   return outcome;
 }
 
@@ -262,18 +294,19 @@ Stream office(std::size_t days, std::size_t learned) {
 TEST(Conditions, OfTheCalendarLowerFalseAlertsAtTheSameRecall) {
   constexpr std::size_t kLearned = 28 * 144;
   const Stream stream = office(56, kLearned);
-  std::map<std::string, Outcome> outcome;
+  std::map<std::string, std::size_t> false_alarms;
   for (const std::string kind : {"vae", "cvae"}) {
-    TorchModelFactory::Options options = options_of(kind);
-    options.conditions = {"hour", "weekday"};
-    outcome[kind] = run(stream, kLearned, options, false, true, "1 per series per 1000 rows");
-    std::printf("%s: %.2f of the spikes found, %zu false alerts\n", kind.c_str(),
-                outcome[kind].share_found(stream, kLearned, "fault: spike"),
-                outcome[kind].false_alerts(stream));
+    for (const std::uint64_t seed : {1U, 2U}) {
+      TorchModelFactory::Options options = options_of(kind);
+      options.conditions = {"hour", "weekday"};
+      options.seed = seed;
+      const Outcome outcome = run(stream, kLearned, options, false);
+      false_alarms[kind] += false_alarms_at(0.9, outcome, stream, "fault: spike");
+    }
+    std::printf("%s: %zu false alarms where nine spikes of ten are found, two seeds\n",
+                kind.c_str(), false_alarms[kind]);
   }
-  EXPECT_GE(outcome["cvae"].share_found(stream, kLearned, "fault: spike"),
-            outcome["vae"].share_found(stream, kLearned, "fault: spike"));
-  EXPECT_LT(outcome["cvae"].false_alerts(stream), outcome["vae"].false_alerts(stream));
+  EXPECT_LT(2 * false_alarms["cvae"], false_alarms["vae"]);
 }
 
 }  // namespace
