@@ -24,6 +24,15 @@ void add_operation_rows(Schema& schema) {
       .range(1s, 1h)
       .help("Time between two snapshots.");
 
+  schema.section("retraining.reservoir", "Rows kept on disk to learn from again.");
+  schema.option("retraining.reservoir.max_bytes", FIELD(service.reservoir.max_bytes))
+      .bytes()
+      .range(std::size_t{1} << 20, std::size_t{1} << 40)
+      .help("Disk space for all rows; beyond it old rows are thinned, the newest never.");
+  schema.option("retraining.reservoir.max_age", FIELD(service.reservoir.max_age))
+      .range(1h, std::chrono::hours{24 * 3650})
+      .help("Rows this much older than the newest one are forgotten.");
+
   schema.section("http", "Metrics, health and status.");
   schema.option("http.listen", FIELD(service.http.listen))
       .form("host:port")

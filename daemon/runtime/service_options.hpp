@@ -24,6 +24,12 @@ struct HttpOptions {
   std::string listen = "127.0.0.1:9464";  ///< host:port; port 0 takes a free one; empty: none.
 };
 
+/// Of a Reservoir.
+struct ReservoirOptions {
+  std::size_t max_bytes = std::size_t{1} << 30;  ///< 1 MiB..1 TiB. On disk, all groups together.
+  std::chrono::milliseconds max_age{std::chrono::hours{24 * 90}};  ///< 1 h..10 years. Event time.
+};
+
 /// Of a Service.
 struct ServiceOptions {
   std::filesystem::path state_dir = "/var/lib/anomalyd";  ///< Snapshots and models.
@@ -35,6 +41,7 @@ struct ServiceOptions {
   PollOptions poll;
   pipeline::Batcher::Options batch;
   HttpOptions http;
+  ReservoirOptions reservoir;
 };
 
 }  // namespace anomalyd::runtime

@@ -5,11 +5,12 @@
 #include <xxhash.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <system_error>
 #include <utility>
+
+#include "daemon/runtime/file_io.hpp"
 
 namespace anomalyd::runtime {
 namespace {
@@ -21,37 +22,6 @@ constexpr std::uint32_t kFormat = 3;
 constexpr std::size_t kHeaderBytes = sizeof kMagic + sizeof kFormat + sizeof(Offset);
 constexpr std::size_t kSumBytes = sizeof(std::uint64_t);
 constexpr const char* kDraft = ".draft";  // part of the name of every file not published
-
-Failure io_failure(const fs::path& path, const char* what) {
-  const int code = errno;
-  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorKind::kExhausted : ErrorKind::kInvalid;
-  return fail(kind, path.string() + ": " + what + ": " + std::strerror(code));
-}
-
-/// A file descriptor that closes itself.
-class File {
- public:
-  File(const fs::path& path, int flags) : fd_{::open(path.c_str(), flags | O_CLOEXEC, 0640)} {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] bool is_open() const { return fd_ >= 0; }
-  [[nodiscard]] bool sync() const { return ::fsync(fd_) == 0; }
-  [[nodiscard]] bool write(std::span<const std::byte> bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return true;
-  }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
