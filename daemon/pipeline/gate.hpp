@@ -29,8 +29,8 @@ enum class GateReason : std::uint8_t {
   kUnreadable,      ///< There is no such file, or it cannot be read.
   kTooLarge,        ///< The file, or what it asks for, is larger than allowed.
   kTruncated,       ///< The file is not as long as it was written.
-  kDamaged,         ///< Its checksum is wrong.
-  kIncompatible,    ///< The file is whole, but what it says makes no model: format, shapes.
+  kDamaged,         ///< Its bytes are not those that were written.
+  kIncompatible,    ///< What it says makes no model: format, shapes, or a wrong checksum.
   kBadCalibration,  ///< The weights are whole; scalers and thresholds are missing or do not fit.
   kTooSlow,         ///< The check took longer than it may. Of any check.
   // shape
@@ -138,8 +138,11 @@ struct GateContext {
 struct StoredChallenger {
   std::filesystem::path path;
   std::uintmax_t bytes = 0;  ///< Size of the file now.
-  /// Its size when it was written, if that is known: tells a file cut short from a damaged one.
-  std::optional<std::uintmax_t> written_bytes;
+  std::string digest{};      ///< Of its bytes now, such as a sha256; empty if not taken.
+  /// The same when it was written, as far as that is known. Without them a file that was cut short
+  /// or damaged is incompatible: its own checksum tells.
+  std::optional<std::uintmax_t> written_bytes{};
+  std::string written_digest{};
 };
 
 /// A report and, if the checkpoint loaded, the model that it is about.

@@ -50,7 +50,7 @@ struct InjectedFault {
   [[nodiscard]] std::size_t end() const noexcept { return first + count; }
 };
 
-/// Puts a fault into `rows`, in place. The same fault makes the same rows, on any platform.
+/// Puts a fault into `rows`, in place. The same fault makes the same rows.
 ///
 /// `scaler` says how large the unit of each channel is, and which ones are counters: the fault of a
 /// counter lies in its rate, so the rows behind it keep what it has added. Missing cells stay

@@ -178,7 +178,7 @@ class PartitionPipeline {
   void look_up_columns(Group& group);
   [[nodiscard]] bool load_series(StateReader& in);
   void judge_row(Series& series, const ScoreRequest& request, std::size_t row, std::size_t window,
-                 std::span<const float> residuals, std::int16_t window_class);
+                 std::span<float> residuals, std::int16_t window_class);
   [[nodiscard]] std::vector<Alert::Feature> evidence(const Series& series,
                                                      const ScoreRequest& request, std::size_t row,
                                                      std::size_t window,

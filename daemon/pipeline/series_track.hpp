@@ -45,6 +45,11 @@ class SeriesTrack {
   /// `judged_rows` (indices of fresh rows, from 0), and turns all but `context - 1` into the past.
   void flush_into(Batch& batch, std::span<const std::uint32_t> judged_rows, std::size_t context);
 
+  /// Judges the newest row of a window. `raw` is [channels]; `residuals` is [members x channels],
+  /// of which those of missing cells become NaN. What people call harmless raises no alert.
+  [[nodiscard]] Verdict judge(const ModelInfo& model, std::span<const double> raw,
+                              std::span<float> residuals, std::int16_t window_class);
+
   /// Fresh rows appended since the last flush.
   [[nodiscard]] std::uint32_t num_fresh() const noexcept { return num_fresh_; }
   /// Rows taken in since the series was learned; a measure of its readiness.
@@ -65,8 +70,8 @@ class SeriesTrack {
   std::vector<std::uint16_t> holes_;  // missing cells of the last `length` rows, a ring
   std::uint32_t hole_at_ = 0;
   std::uint32_t holes_in_window_ = 0;
-  std::uint32_t filled_ = 0;     // rows since the last restart, counted up to the context
-  std::uint32_t num_fresh_ = 0;  // rows of window_ behind the history
+  std::uint32_t filled_ = 0;               // rows since the last restart, counted up to the context
+  std::uint32_t num_fresh_ = 0;            // rows of window_ behind the history
   std::vector<std::int64_t> fresh_times_;  // microseconds
   std::uint32_t since_judged_ = 0;
   std::uint64_t num_rows_ = 0;
