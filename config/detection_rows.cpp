@@ -83,8 +83,11 @@ void add_model(Schema& schema) {
       .choice("model.scope", FIELD(model.scope),
               {{"auto", ModelScope::kAuto},
                {"pooled", ModelScope::kPooled},
+               {"pooled_networks", ModelScope::kPooledNetworks},
                {"per_series", ModelScope::kPerSeries}})
-      .help("Whether series with the same channels share a model; auto goes by their number.");
+      .help(
+          "Whether series with the same channels share weights: all, those of networks, or none. "
+          "auto goes by their number.");
   schema.option("model.device", FIELD(model.device))
       .form("auto, cpu, cuda or cuda:N")
       .help("Where windows are scored. auto takes a GPU when there is one.");
@@ -101,10 +104,10 @@ void add_model(Schema& schema) {
       .help("For pca: share of the variance that its components keep.");
   schema.option("model.hidden", FIELD(model.hidden))
       .form("1 to 8 widths of 1..8192")
-      .help("For autoencoders: widths of the layers down to the code.");
+      .help("For autoencoders of dense layers: widths of the layers down to the code.");
   schema.option("model.latent", FIELD(model.latent))
       .range(1, 1024)
-      .help("For autoencoders: width of the code.");
+      .help("For autoencoders: width of the code, at most a quarter of the values of a window.");
   schema
       .choice("model.vae_score", FIELD(model.vae_score),
               {{"mean", VaeScore::kMean},

@@ -8,6 +8,7 @@
 #include "connectors/kafka/kafka_admin.hpp"
 #include "connectors/kafka/kafka_sinks.hpp"
 #include "connectors/kafka/kafka_source.hpp"
+#include "models/plan.hpp"
 #include "models/torch_models.hpp"
 
 namespace anomalyd {
@@ -51,6 +52,14 @@ std::vector<std::string> headers_in(const std::vector<std::string>& series_from)
   return headers;
 }
 
+/// Labels come with `anomalyctl train` alone.
+std::optional<std::string> complaint_of_labels(const config::Options& options) {
+  if (!models::needs_labels(options.model.kind) || !options.service.checkpoint.empty()) return {};
+  return "'" + options.model.kind +
+         "' learns from labels, which the daemon has none of; expected model.checkpoint to name "
+         "what `anomalyctl train --train-labels` wrote";
+}
+
 template <typename T>
 std::optional<std::string> complaint_of(const Result<T>& made) {
   if (made) return std::nullopt;
@@ -67,6 +76,7 @@ config::Context context_of_parts() {
                        return complaint_of(connectors::SampleDecoder::create(options.input.records,
                                                                              system_clock()));
                      }},
+                    {{"model.kind"}, complaint_of_labels},
                     {{"model"}, [](const config::Options& options) {
                        return complaint_of(models::TorchModelFactory::create(options.model));
                      }}};

@@ -38,7 +38,6 @@ constexpr double kFirstClass = 0.9;      // prior of the class of most windows, 
 constexpr double kAnchor = 0.1;          // weight of that class beside a label, in aae_semi
 constexpr double kOrdinaryDistance = 3;  // deviations of |z|^2 that are no evidence
 constexpr std::int64_t kMostWindows = 20'000;
-constexpr double kMostClasses = 64;
 constexpr double kImpossible = 1e4;  // taken from the logit of a class that is ruled out
 
 enum class Classes : std::uint8_t { kNone, kSupervised, kSemi, kRegimes };
@@ -86,6 +85,11 @@ class Aae final : public Autoencoder {
   }
 
   std::int64_t num_classes() const override { return static_cast<std::int64_t>(faults_.size()); }
+
+  // With classes it is asked twice: for the class and for the residual.
+  double operations() const override {
+    return Autoencoder::operations() + (num_classes() > 0 ? operations_to_encode() : 0);
+  }
 
   at::Tensor classify(const at::Tensor& inputs, const SlotChoice& choice) const override {
     return logits(encoded(inputs, choice)).argmax(-1);
@@ -171,20 +175,25 @@ class Aae final : public Autoencoder {
 
   void finish(std::vector<at::Tensor>& weights, const TrainingRows& rows) const override {
     const Networks layers = networks(weights, rows.channels());
+    const std::vector<Layer> newest = for_newest_row(layers.decoder, trunk().window);
     for (std::int64_t slot = 0; slot < rows.num_slots(); ++slot) {
       const SlotChoice choice{slot};
       const at::Tensor ends =
           thin_out(rows.window_ends(slot, trunk().window), kMostWindows).to(rows.values.device());
       if (ends.size(0) < 2) continue;
-      const at::Tensor codes =
-          code(forward(layers.encoder, gather(rows.values, ends, lags()), choice));
-      const at::Tensor square = codes.narrow(-1, 0, trunk().latent).square().sum(-1);
+      std::vector<at::Tensor> distances, errors;
+      for (const at::Tensor& some : ends.split(windows_at_once(trunk().window * rows.channels()))) {
+        const at::Tensor codes =
+            code(forward(layers.encoder, gather(rows.values, some, lags()), choice));
+        distances.push_back(codes.narrow(-1, 0, trunk().latent).square().sum(-1));
+        errors.push_back(
+            residual(newest, codes, rows.values.index_select(0, some), choice).square());
+      }
+      const at::Tensor distance = at::cat(distances);
       const at::Tensor moments = weights[weights.size() - 2].select(0, slot).select(0, 0);
-      moments[0].copy_(square.mean());
-      moments[1].copy_(square.std().clamp_min(1e-3));
-      const at::Tensor error = residual(for_newest_row(layers.decoder, trunk().window), codes,
-                                        rows.values.index_select(0, ends), choice);
-      weights.back().select(0, slot).copy_(error.square().mean(0, true).sqrt());
+      moments[0].copy_(distance.mean());
+      moments[1].copy_(distance.std().clamp_min(1e-3));
+      weights.back().select(0, slot).copy_(at::cat(errors).mean(0, true).sqrt());
     }
   }
 
@@ -277,13 +286,13 @@ Result<std::unique_ptr<Member>> make(std::string_view kind, Classes classes,
   if (!trunk) return Failure{std::move(trunk.error())};
   std::vector<std::int64_t> faults;
   if (classes != Classes::kNone) {
-    auto read = whole_numbers(options, "faults", {0, 1}, static_cast<std::size_t>(kMostClasses));
+    auto read = whole_numbers(options, "faults", {0, 1}, kMostClasses);
     if (!read) return Failure{std::move(read.error())};
     faults = std::move(*read);
   }
   std::int64_t most_regimes = 0;
   if (classes == Classes::kRegimes) {
-    const auto read = whole_number(options, "regimes", {1, kMostClasses});
+    const auto read = whole_number(options, "regimes", {1, static_cast<double>(kMostClasses)});
     if (!read) return Failure{read.error()};
     most_regimes = *read;
   }

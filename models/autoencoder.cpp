@@ -28,11 +28,11 @@ std::vector<at::Tensor> Autoencoder::start(const TrainingRows& rows, std::uint64
 }
 
 Result<Fitted> Autoencoder::fit(const TrainingRows& rows, const FitRun& run) {
-  trunk_.fit_to(rows.longest(0));
+  trunk_.fit_to(rows.longest(0), rows.channels());
   const auto window_loss = [this](const std::vector<at::Tensor>& weights,
                                   const TrainingBatch& batch) { return loss(weights, batch); };
-  auto fitted = minimise(window_loss, start(rows, run.options.seed), rows, trunk_.window, run,
-                         conditions_of(rows, conditions_));
+  auto fitted =
+      minimise(window_loss, start(rows, run.options.seed), rows, trunk_.window, run, conditions_);
   if (fitted) finish(fitted->weights, rows);
   return fitted;
 }
@@ -86,6 +86,8 @@ at::Tensor Autoencoder::newest_residuals(const at::Tensor& codes, const at::Tens
                                          const SlotChoice& choice) const {
   return residual(newest_decoder_, codes, newest, choice);
 }
+
+double Autoencoder::operations() const { return operations_to_encode() + operations_to_expect(); }
 
 at::Tensor Autoencoder::residuals(const at::Tensor& inputs, const at::Tensor& newest,
                                   const SlotChoice& choice) const {

@@ -28,6 +28,7 @@ class Autoencoder : public Member {
   std::vector<WeightShape> shapes(const ModelShape& shape) const override;
   Result<Fitted> fit(const TrainingRows& rows, const FitRun& run) override;
 
+  double operations() const override;
   at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
                        const SlotChoice& choice) const override;
   bool reconstructs() const final { return true; }
@@ -45,6 +46,9 @@ class Autoencoder : public Member {
   [[nodiscard]] const Trunk& trunk() const noexcept { return trunk_; }
   [[nodiscard]] Networks networks(const std::vector<at::Tensor>& weights,
                                   std::int64_t channels) const;
+  /// Operations of one encoding, and of one expectation of the newest row.
+  [[nodiscard]] double operations_to_encode() const { return operations_of(networks_.encoder); }
+  [[nodiscard]] double operations_to_expect() const { return operations_of(newest_decoder_); }
   /// Expectations of the newest row from what the decoder takes.
   [[nodiscard]] at::Tensor newest_residuals(const at::Tensor& codes, const at::Tensor& newest,
                                             const SlotChoice& choice) const;

@@ -128,15 +128,27 @@ void ChannelNetworks::whiten(std::vector<at::Tensor>& weights, const TrainingRow
         thin_out(rows.window_ends(slot, window), kMostWindows).to(rows.values.device());
     if (ends.size(0) < 2) continue;
     const SlotChoice choice{slot};
-    const at::Tensor codes =
-        encode(chosen(weights, choice), by_channel(gather(rows.values, ends, window_lags(window))),
-               Newest::kSeen);
+    std::vector<at::Tensor> parts;
+    for (const at::Tensor& some : ends.split(windows_at_once(window * rows.channels()))) {
+      parts.push_back(encode(chosen(weights, choice),
+                             by_channel(gather(rows.values, some, window_lags(window))),
+                             Newest::kSeen));
+    }
+    const at::Tensor codes = at::cat(parts, 1);
     const at::Tensor floor = codes.std() * 1e-3 + 1e-6;
     const at::Tensor deviation = at::maximum(codes.std(1, /*unbiased=*/true, true), floor);
     weights[2].select(0, slot).div_(deviation);
     weights[3].select(0, slot).div_(deviation);
     weights[4].select(0, slot).mul_(deviation.transpose(1, 2));
   }
+}
+
+double ChannelNetworks::operations_to_encode(std::int64_t channels) const {
+  return 2 * static_cast<double>(channels * ((window + 1) * hidden + hidden * latent));
+}
+
+double ChannelNetworks::operations_to_decode(std::int64_t channels) const {
+  return 2 * static_cast<double>(channels * (latent * hidden + hidden * window));
 }
 
 at::Tensor ChannelNetworks::by_channel(const at::Tensor& inputs) const {

@@ -24,6 +24,10 @@ class ChannelAe final : public Member {
     return networks_.fit(rows, run);
   }
 
+  double operations() const override {
+    return networks_.operations_to_encode(shape().channels) +
+           networks_.operations_to_decode(shape().channels);
+  }
   at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
                        const SlotChoice& choice) const override {
     const at::Tensor expected = output(inputs, choice).select(2, networks_.window - 1);

@@ -39,6 +39,10 @@ struct ChannelNetworks {
   [[nodiscard]] static std::vector<at::Tensor> chosen(const std::vector<at::Tensor>& weights,
                                                       const SlotChoice& choice);
 
+  /// Operations that the codes of one window take, and the window of a code.
+  [[nodiscard]] double operations_to_encode(std::int64_t channels) const;
+  [[nodiscard]] double operations_to_decode(std::int64_t channels) const;
+
   enum class Newest { kSeen, kHidden };
   /// Codes of windows [networks, n, window]: [networks, n, latent].
   [[nodiscard]] at::Tensor encode(const std::vector<at::Tensor>& weights, const at::Tensor& windows,

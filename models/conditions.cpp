@@ -55,7 +55,11 @@ Result<Conditions> Conditions::parse(std::span<const std::string> names,
                                      std::span<const Channel> channels, std::size_t num_series) {
   Conditions conditions;
   conditions.utc_offset = utc_offset;
-  for (const std::string& name : names) {
+  for (auto at = names.begin(); at != names.end(); ++at) {
+    const std::string& name = *at;
+    if (std::find(names.begin(), at, name) != at) {
+      return fail(ErrorKind::kInvalid, "conditions: found '" + name + "' twice; expected it once");
+    }
     if (name == "hour") {
       conditions.hour = true;
     } else if (name == "weekday") {
@@ -80,6 +84,11 @@ Result<Conditions> Conditions::parse(std::span<const std::string> names,
       conditions.fields.push_back(channel - channels.begin());
     }
   }
+  if (conditions.holiday && (holidays.empty() || holidays.size() > kMostHolidays)) {
+    return fail(ErrorKind::kInvalid, "holidays: found " + std::to_string(holidays.size()) +
+                                         "; expected 1.." + std::to_string(kMostHolidays) +
+                                         " dates for the condition 'holiday'");
+  }
   for (const std::string& date : holidays) {
     const auto day = day_of(date);
     if (!day) return fail(Error{day.error()}, "holidays");
@@ -98,6 +107,7 @@ Result<Conditions> Conditions::from_options(const MemberOptions& options) {
   if (!offset) return Failure{offset.error()};
   const auto entities = optional_numbers(options, "entities", {0, kMostEntities}, 1);
   if (!entities) return Failure{entities.error()};
+  std::ranges::sort(*holidays);  // as `append` looks them up
   auto fields = optional_numbers(options, "fields", {0, 1 << 20}, 4096);
   if (!fields) return Failure{std::move(fields.error())};
   const auto flag = [&](std::size_t i) { return i < flags->size() && (*flags)[i] == 1; };

@@ -15,6 +15,7 @@ constexpr std::int64_t kMinStepsPerEpoch = 32;
 constexpr double kTrimmedShare = 0.05;  // of the validation windows
 constexpr double kTrimAfter = 0.2;      // of the steps: what is learned first is what is common
 constexpr double kClip = 5;
+constexpr std::int64_t kMostCells = std::int64_t{1} << 27;  // of the windows of one step: 512 MB
 
 // The slots [begin, end).
 struct SlotRange {
@@ -127,8 +128,8 @@ class BestWeights {
 class Batches {
  public:
   Batches(const TrainingRows& rows, SlotRange slots, std::int64_t window, const FitOptions& options,
-          at::Tensor conditions)
-      : rows_{rows}, lags_{window_lags(window)}, conditions_{std::move(conditions)} {
+          const Conditions& conditions)
+      : rows_{rows}, lags_{window_lags(window)}, conditions_{conditions} {
     for (std::int64_t slot = slots.begin; slot < slots.end; ++slot) {
       const EndSplit split = split_in_time(rows, slot, window);
       fit_.push_back(thin_out(split.fit, options.max_windows));
@@ -167,20 +168,23 @@ class Batches {
     }
     return windows_at(ends);
   }
-  // In parts no larger than a step's batch, which are as much as need be in memory.
-  std::vector<TrainingBatch> validation() const {
+  // The mean loss of each network over the validation windows, [networks] double on the CPU. In
+  // parts no larger than a step's batch, one of which is in memory.
+  at::Tensor validation_loss(const WindowLoss& loss,
+                             const std::vector<at::Tensor>& parameters) const {
+    const at::NoGradGuard no_grad;
     std::int64_t count = 0;
     for (const at::Tensor& slot : validation_) count = std::max(count, slot.size(0));
     count = std::min(count, kValidationWindows);
-    std::vector<TrainingBatch> parts;
+    std::vector<at::Tensor> losses;
     for (const at::Tensor& turn : at::arange(count, at::kLong).split(size_)) {
       std::vector<at::Tensor> ends;  // evenly spaced; repeated where a slot has fewer
       for (const at::Tensor& slot : validation_) {
         ends.push_back(slot.index_select(0, (turn * slot.size(0)).floor_divide(count)));
       }
-      parts.push_back(windows_at(ends));
+      losses.push_back(loss(parameters, windows_at(ends)));
     }
-    return parts;
+    return trimmed_mean(at::cat(losses, 1), kTrimmedShare).to(at::kCPU, at::kDouble);
   }
 
  private:
@@ -193,19 +197,16 @@ class Batches {
     TrainingBatch batch;
     batch.windows = batch.inputs = gather(rows_.values, index, lags_);
     if (rows_.observed.defined()) batch.observed = gather(rows_.observed, index, lags_);
-    const auto at_ends = [&](const at::Tensor& rows) {
-      std::vector<std::int64_t> sizes = index.sizes().vec();
-      sizes.insert(sizes.end(), rows.sizes().begin() + 1, rows.sizes().end());
-      return rows.index_select(0, index.flatten()).view(sizes);
-    };
-    if (conditions_.defined()) batch.conditions = at_ends(conditions_);
-    if (rows_.labels.defined()) batch.labels = at_ends(rows_.labels);
+    batch.conditions = conditions_at(rows_, conditions_, index);
+    if (rows_.labels.defined()) {
+      batch.labels = rows_.labels.index_select(0, index.flatten()).view(index.sizes());
+    }
     return batch;
   }
 
   const TrainingRows& rows_;
   std::vector<std::int64_t> lags_;
-  at::Tensor conditions_;        // [rows, width], or undefined
+  const Conditions& conditions_;
   std::vector<at::Tensor> fit_;  // window ends, per slot
   std::vector<at::Tensor> labelled_;
   std::vector<at::Tensor> validation_;
@@ -214,17 +215,9 @@ class Batches {
   std::int64_t size_ = 0;
 };
 
-at::Tensor validation_loss(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
-                           const std::vector<TrainingBatch>& parts) {
-  const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> losses;
-  for (const TrainingBatch& part : parts) losses.push_back(loss(parameters, part));
-  return trimmed_mean(at::cat(losses, 1), kTrimmedShare).to(at::kCPU, at::kDouble);
-}
-
 Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tensor>& start,
                               const TrainingRows& rows, SlotRange slots, std::int64_t window,
-                              const FitRun& run, const at::Tensor& conditions) {
+                              const FitRun& run, const Conditions& conditions) {
   const at::AutoGradMode with_grad{true};
   std::vector<at::Tensor> parameters;
   for (const at::Tensor& all : start) {
@@ -242,7 +235,6 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
   const auto all_steps = static_cast<double>(epochs * steps);
   BestWeights best{parameters, by_steps ? epochs : run.options.patience};
   at::Generator noise = at::detail::createCPUGenerator(run.options.seed + 1);
-  const std::vector<TrainingBatch> held_out = batches.validation();
 
   int epoch = 0;
   for (bool improving = true; improving && epoch < epochs; ++epoch) {
@@ -259,7 +251,7 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
       trimmed_mean(loss(parameters, batch), trimmed).sum().backward();
       adam.step(by_steps ? one_cycle(done) : 1);
     }
-    const at::Tensor newest_loss = validation_loss(loss, parameters, held_out);
+    const at::Tensor newest_loss = batches.validation_loss(loss, parameters);
     improving = best.consider(newest_loss, parameters);
     run.progress((epoch + 1.0) / static_cast<double>(epochs), newest_loss.mean().item<double>());
   }
@@ -270,26 +262,34 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
 
 Result<Fitted> minimise(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
                         const TrainingRows& rows, std::int64_t window, const FitRun& run,
-                        const at::Tensor& conditions) {
+                        const Conditions& conditions) {
   // The pooled slot has many more windows than the others: it takes its steps by itself.
   const std::int64_t own = rows.num_slots() - 1;
   FitRun part = run;
   part.progress = [&](double share, double newest_loss) {
     run.progress(own > 0 ? share / 2 : share, newest_loss);
   };
-  auto pooled = minimise_slots(loss, parameters, rows, {0, 1}, window, part, conditions);
-  if (!pooled || own == 0) return pooled;
+  auto fitted = minimise_slots(loss, parameters, rows, {0, 1}, window, part, conditions);
+  if (!fitted) return fitted;
 
-  part.progress = [&](double share, double newest_loss) {
-    run.progress((1 + share) / 2, newest_loss);
-  };
-  auto each = minimise_slots(loss, parameters, rows, {1, 1 + own}, window, part, conditions);
-  if (!each) return each;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    pooled->weights[i] = at::cat({pooled->weights[i], each->weights[i]});
+  const std::int64_t cells = run.options.batch * window * rows.channels();  // of a slot's step
+  const std::int64_t at_once = std::max<std::int64_t>(1, kMostCells / cells);
+  std::vector<std::vector<at::Tensor>> weights;
+  for (const at::Tensor& weight : fitted->weights) weights.push_back({weight});
+  for (std::int64_t begin = 0; begin < own; begin += at_once) {
+    const std::int64_t end = std::min(own, begin + at_once);
+    part.progress = [&](double share, double newest_loss) {
+      const double done = static_cast<double>(begin) + share * static_cast<double>(end - begin);
+      run.progress((1 + done / static_cast<double>(own)) / 2, newest_loss);
+    };
+    auto more =
+        minimise_slots(loss, parameters, rows, {1 + begin, 1 + end}, window, part, conditions);
+    if (!more) return more;
+    for (std::size_t i = 0; i < weights.size(); ++i) weights[i].push_back(more->weights[i]);
+    fitted->epochs = std::max(fitted->epochs, more->epochs);
   }
-  pooled->epochs = std::max(pooled->epochs, each->epochs);
-  return pooled;
+  for (std::size_t i = 0; i < weights.size(); ++i) fitted->weights[i] = at::cat(weights[i]);
+  return fitted;
 }
 
 at::Tensor masked_square_error(const at::Tensor& output, const TrainingBatch& batch) {

@@ -33,12 +33,12 @@ using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& param
 /// not improved for `patience` epochs. A slot ends as it would alone: each draws from a generator
 /// of its own with the same seed. The statistic is the mean of the lowest 95 % of window losses,
 /// so that anomalies among the validation rows do not decide. Where rows are labelled, a quarter of
-/// each batch is drawn from windows whose newest row is. `conditions` is [rows, width] or
-/// undefined. Errors: kCancelled.
+/// each batch is drawn from windows whose newest row is. Slots that are too many for one step's
+/// memory are fitted in turn. Errors: kCancelled.
 [[nodiscard]] Result<Fitted> minimise(const WindowLoss& loss,
                                       const std::vector<at::Tensor>& parameters,
                                       const TrainingRows& rows, std::int64_t window,
-                                      const FitRun& run, const at::Tensor& conditions = {});
+                                      const FitRun& run, const Conditions& conditions = {});
 
 /// Mean squared error of each window over its observed cells.
 [[nodiscard]] at::Tensor masked_square_error(const at::Tensor& output, const TrainingBatch& batch);

@@ -33,9 +33,12 @@ class LatentMemory final : public MemoryMember {
     return networks_.fit(rows, run);
   }
 
-  std::int64_t code_width() const override { return networks_.latent; }
-  std::int64_t bank_windows(std::int64_t channels) const override {
-    return windows_in_bank(values_, networks_.window * channels);
+  BankShape bank(std::int64_t channels) const override {
+    return {static_cast<std::size_t>(networks_.window), static_cast<std::size_t>(networks_.latent),
+            windows_in_bank(values_, networks_.window * channels)};
+  }
+  double operations_to_encode() const override {
+    return networks_.operations_to_encode(shape().channels);
   }
   at::Tensor codes(const at::Tensor& inputs, const SlotChoice& choice) const override {
     return networks_.encode(ChannelNetworks::chosen(weights(), choice),

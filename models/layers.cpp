@@ -58,7 +58,22 @@ at::Tensor apply(const Layer& layer, const at::Tensor& weight, const at::Tensor&
 }  // namespace
 
 at::Tensor SlotChoice::of(const at::Tensor& stacked) const {
+  if (stacked.size(0) == 1 && slots_.defined()) {
+    std::vector<std::int64_t> sizes = stacked.sizes().vec();
+    sizes.front() = slots_.size(0);
+    return stacked.expand(sizes);
+  }
+  if (stacked.size(0) == 1) return stacked.select(0, 0);
   return slots_.defined() ? stacked.index_select(0, slots_) : stacked.select(0, slot_);
+}
+
+double operations_of(const std::vector<Layer>& layers) {
+  std::int64_t multiplications = 0;
+  for (const Layer& layer : layers) {
+    const std::int64_t times = layer.convolution.is_used() ? layer.convolution.outputs() : 1;
+    multiplications += times * layer.weight.size(1) * layer.weight.size(2);
+  }
+  return 2 * static_cast<double>(multiplications);
 }
 
 at::Tensor forward(const std::vector<Layer>& layers, const at::Tensor& inputs,

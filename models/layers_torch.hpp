@@ -10,7 +10,7 @@ namespace anomalyd::models {
 
 /// Which slot's weights each window of a product uses.
 ///
-/// Weights are stacked, [slots, ...]. Windows that all share one slot come as [n, in] and take one
+/// Weights are stacked, [slots, ...]; where there is only one slot, it serves all. Windows that all share one slot come as [n, in] and take one
 /// plain product; windows of g slots come as [g, n, in] and take one batched product.
 class SlotChoice {
  public:
@@ -49,6 +49,9 @@ struct Layer {
   bool relu = false;
   Convolution convolution{};
 };
+
+/// Floating-point operations that one window takes, two for a multiplication and its addition.
+[[nodiscard]] double operations_of(const std::vector<Layer>& layers);
 
 /// The output of the last layer: [n, out], or [g, n, out].
 [[nodiscard]] at::Tensor forward(const std::vector<Layer>& layers, const at::Tensor& inputs,

@@ -2,7 +2,7 @@
 
 namespace anomalyd::models {
 
-void Member::adopt(std::vector<at::Tensor> weights, const ModelShape& shape) {
+void Member::adopt(std::vector<at::Tensor> weights, ModelShape shape) {
   weights_ = std::move(weights);
   shape_ = shape;
   prepare();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,6 +24,9 @@ struct MemberSpec {
   std::string kind;  ///< A row of the registry: "predictor", "pca".
   MemberOptions options;
 };
+
+/// Kinds of windows that a model may tell apart.
+inline constexpr std::size_t kMostClasses = 64;
 
 /// Inclusive bounds of an option.
 struct Range {

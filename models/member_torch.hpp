@@ -84,9 +84,17 @@ class Member {
   [[nodiscard]] virtual Result<Fitted> fit(const TrainingRows& rows, const FitRun& run) = 0;
 
   /// Takes weights of the shapes above and makes the member ready to score on their device.
-  void adopt(std::vector<at::Tensor> weights, const ModelShape& shape);
+  void adopt(std::vector<at::Tensor> weights, ModelShape shape);
   [[nodiscard]] const std::vector<at::Tensor>& weights() const noexcept { return weights_; }
+  /// What they were adopted for. One slot, in a model of several, serves all of them.
+  [[nodiscard]] const ModelShape& shape() const noexcept { return shape_; }
   [[nodiscard]] std::size_t num_parameters() const;
+  /// Floating-point operations that scoring one window takes, two for a multiplication and its
+  /// addition; of a memory, with a full bank. After adopt().
+  [[nodiscard]] virtual double operations() const = 0;
+
+  /// Whether it is learned step by step, and not in closed form.
+  [[nodiscard]] virtual bool is_network() const { return true; }
 
   /// Whether it is a MemoryMember, which the scorer asks for distances instead of the following.
   [[nodiscard]] virtual bool recalls() const { return false; }
@@ -116,7 +124,6 @@ class Member {
  protected:
   /// Derives from the weights what scoring needs.
   virtual void prepare() {}
-  [[nodiscard]] const ModelShape& shape() const noexcept { return shape_; }
 
  private:
   std::vector<at::Tensor> weights_;
@@ -126,6 +133,8 @@ class Member {
 /// A member whose expectation is the output of layers that take nothing but the inputs.
 class LinearMember : public Member {
  public:
+  [[nodiscard]] double operations() const override { return operations_of(newest_); }
+  [[nodiscard]] bool is_network() const final { return false; }
   [[nodiscard]] at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
                                      const SlotChoice& choice) const override;
   [[nodiscard]] bool reconstructs() const override { return !window_.empty(); }

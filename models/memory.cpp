@@ -19,9 +19,9 @@ namespace {
 // Windows compared with a bank at once, so that the products stay in the cache.
 constexpr std::int64_t kWindowsPerStep = 64;
 
-class WindowMemory final : public MemoryMember {
+class ChannelMemory final : public MemoryMember {
  public:
-  WindowMemory(std::int64_t window, bool centred, std::int64_t values)
+  ChannelMemory(std::int64_t window, bool centred, std::int64_t values)
       : window_{window}, centred_{centred}, values_{values} {}
 
   std::string_view kind() const override { return "memory"; }
@@ -30,6 +30,7 @@ class WindowMemory final : public MemoryMember {
             {"centred", {centred_ ? 1.0 : 0.0}},
             {"values", {static_cast<double>(values_)}}};
   }
+  bool is_network() const override { return false; }
   std::vector<std::int64_t> lags() const override { return window_lags(window_); }
   // Scoring needs none. These say which rows the model was learned from, so that another one has
   // another version.
@@ -46,9 +47,9 @@ class WindowMemory final : public MemoryMember {
     return Fitted{{at::stack(sums)}};
   }
 
-  std::int64_t code_width() const override { return window_; }
-  std::int64_t bank_windows(std::int64_t channels) const override {
-    return windows_in_bank(values_, window_ * channels);
+  BankShape bank(std::int64_t channels) const override {
+    const auto rows = static_cast<std::size_t>(window_);
+    return {rows, rows, windows_in_bank(values_, window_ * channels)};
   }
   at::Tensor codes(const at::Tensor& inputs, const SlotChoice& /*choice*/) const override {
     const at::Tensor windows =
@@ -70,8 +71,17 @@ at::Tensor view_of(const std::vector<float>& values, std::initializer_list<std::
 
 }  // namespace
 
-std::int64_t windows_in_bank(std::int64_t values, std::int64_t cells) {
-  return std::clamp<std::int64_t>(values / cells, 64, 2048);
+std::size_t windows_in_bank(std::int64_t values, std::int64_t cells) {
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(values / cells, 64, 2048));
+}
+
+double MemoryMember::operations() const {
+  const std::int64_t channels = shape().channels;
+  const BankShape shape = bank(channels);
+  const std::int64_t compared =
+      shared_width() > 0 ? shared_width() : channels * static_cast<std::int64_t>(shape.width);
+  return operations_to_encode() +
+         2 * static_cast<double>(compared) * static_cast<double>(shape.capacity());
 }
 
 at::Tensor MemoryMember::residuals(const at::Tensor& /*inputs*/, const at::Tensor& /*newest*/,
@@ -79,23 +89,33 @@ at::Tensor MemoryMember::residuals(const at::Tensor& /*inputs*/, const at::Tenso
   TORCH_CHECK(false, kind(), " compares windows with a memory");
 }
 
-at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes) {
+at::Tensor nearest(const Memory::Bank& bank, const at::Tensor& codes, std::int64_t shared_width) {
   const std::int64_t channels = codes.size(0);
   const auto size = static_cast<std::int64_t>(bank.size(static_cast<std::size_t>(channels)));
   if (size == 0) return codes.new_full({channels, codes.size(1)}, NAN);
-  const at::Tensor known =
-      view_of(bank.codes->values, {channels, size, bank.width}, codes.device());
-  const at::Tensor squares = view_of(bank.codes->squares, {channels, 1, size}, codes.device());
+  at::Tensor known = view_of(bank.codes->values, {channels, size, bank.width}, codes.device());
+  at::Tensor squares = view_of(bank.codes->squares, {channels, 1, size}, codes.device());
+  at::Tensor asked = codes;
+  if (shared_width > 0 && channels > 1) {  // one code of all parts, side by side
+    const auto joined = [&](const at::Tensor& parts) {
+      return parts.transpose(0, 1).reshape({1, parts.size(1), -1}).narrow(2, 0, shared_width);
+    };
+    known = joined(known);
+    asked = joined(asked);
+    squares = squares.sum(0, /*keepdim=*/true);
+  }
   std::vector<at::Tensor> distances;
-  for (const at::Tensor& part : codes.split(kWindowsPerStep, 1)) {
+  for (const at::Tensor& part : asked.split(kWindowsPerStep, 1)) {
     // |a - b|^2 = |a|^2 + |b|^2 - 2ab says which is the nearest; the distance itself would lose all
     // its digits that way when it is small.
     const at::Tensor which = at::baddbmm(squares, part, known.transpose(1, 2), 1, -2).argmin(2);
-    const at::Tensor found =
-        known.gather(1, which.unsqueeze(2).expand({-1, -1, static_cast<std::int64_t>(bank.width)}));
+    const at::Tensor found = known.gather(1, which.unsqueeze(2).expand({-1, -1, known.size(2)}));
     distances.push_back((part - found).square_().sum(2));
   }
-  return at::cat(distances, 1).div_(static_cast<double>(bank.window)).sqrt_();
+  return at::cat(distances, 1)
+      .div_(static_cast<double>(bank.window))
+      .sqrt_()
+      .expand({channels, -1});
 }
 
 Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options) {
@@ -105,7 +125,7 @@ Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options) {
   if (!centred) return Failure{centred.error()};
   const auto values = whole_number(options, "values", kBankValues);
   if (!values) return Failure{values.error()};
-  return std::make_unique<WindowMemory>(*window, *centred == 1, *values);
+  return std::make_unique<ChannelMemory>(*window, *centred == 1, *values);
 }
 
 }  // namespace anomalyd::models

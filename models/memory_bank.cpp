@@ -96,7 +96,7 @@ Memory::Bank make_bank(const BankShape& shape, std::size_t fitted, std::size_t l
   Memory::Bank bank;
   bank.window = static_cast<std::uint32_t>(shape.window);
   bank.width = static_cast<std::uint32_t>(shape.width);
-  bank.capacity = static_cast<std::uint32_t>(2 * shape.windows);
+  bank.capacity = static_cast<std::uint32_t>(shape.capacity());
   const std::size_t starts = learned + 1 - std::min(learned, shape.window);
   bank.stride = static_cast<std::uint32_t>(std::max<std::size_t>(1, starts / shape.windows));
   bank.next_start = (fitted + bank.stride - 1) / bank.stride * bank.stride;

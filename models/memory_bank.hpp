@@ -13,6 +13,8 @@ struct BankShape {
   std::size_t window;   ///< Rows of a window.
   std::size_t width;    ///< Numbers in the code of one channel.
   std::size_t windows;  ///< At least so many of those learned from; a bank keeps up to twice that.
+
+  [[nodiscard]] std::size_t capacity() const noexcept { return 2 * windows; }
 };
 
 /// An empty bank of a series of which `learned` rows teach, `fitted` of them before calibration.

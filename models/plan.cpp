@@ -71,6 +71,8 @@ std::string reason(const Choice& choice, std::size_t channels, std::size_t num_s
 }
 
 constexpr double kCellsInBank = 65'536;
+constexpr std::size_t kMostNetworks = 64;  // of as many series; more share them
+constexpr std::size_t kMostClosedForms = 1000;
 
 struct Alias {
   std::string_view name;
@@ -102,19 +104,29 @@ MemberSpec channel_networks(std::string name, std::string kind, const Options& o
           {{"window", {static_cast<double>(options.window)}}, {"hidden", {32}}, {"latent", {8}}}};
 }
 
-MemberSpec autoencoder(const std::string& kind, const Options& options, const TrainingSet& set) {
-  const std::size_t latent =
-      set.channels.size() == 1 ? std::min<std::size_t>(options.latent, 8) : options.latent;
+MemberSpec autoencoder(const std::string& kind, const Options& options) {
   return {kind,
           kind,
           {{"window", {static_cast<double>(options.window)}},
            {"hidden", {options.hidden.begin(), options.hidden.end()}},
-           {"latent", {static_cast<double>(latent)}}}};
+           {"latent", {static_cast<double>(options.latent)}}}};
+}
+
+// Of all channels, which need fewer rows than one does to tell what comes next.
+MemberSpec masked(std::string name, const std::string& kind, const Options& options) {
+  MemberSpec spec = autoencoder(kind, options);
+  spec.name = std::move(name);
+  spec.options["window"] = {static_cast<double>(std::min<std::size_t>(options.window, 16))};
+  return spec;
 }
 
 // Filters in place of widths.
-MemberSpec convolutional(const std::string& kind, const Options& options, const TrainingSet& set) {
-  MemberSpec spec = autoencoder(kind, options, set);
+Result<MemberSpec> convolutional(const std::string& kind, const Options& options) {
+  if (options.window % 4 != 0) {
+    return fail(ErrorKind::kInvalid, "window: found " + std::to_string(options.window) +
+                                         "; expected a multiple of 4 for " + kind);
+  }
+  MemberSpec spec = autoencoder(kind, options);
   spec.options["hidden"] = {32, 64};
   return spec;
 }
@@ -133,13 +145,13 @@ Result<MemberSpec> conditional(const std::string& kind, const Options& options,
   if (conditions->width() == 0) {
     return fail(ErrorKind::kInvalid, "conditions: found none; expected at least one for " + kind);
   }
-  MemberSpec spec = variational(autoencoder(kind, options, set), options);
+  MemberSpec spec = variational(autoencoder(kind, options), options);
   conditions->add_to(spec.options);
   return spec;
 }
 
-MemberSpec clustering(const std::string& kind, const Options& options, const TrainingSet& set) {
-  MemberSpec spec = autoencoder(kind, options, set);
+MemberSpec clustering(const std::string& kind, const Options& options) {
+  MemberSpec spec = autoencoder(kind, options);
   spec.options["regimes"] = {static_cast<double>(options.regimes)};
   spec.options["faults"] = {0};  // regimes are found by training
   return spec;
@@ -151,7 +163,7 @@ Result<MemberSpec> labelled(const std::string& kind, const Options& options,
     return fail(ErrorKind::kInvalid,
                 "kind: found " + kind + " and no labelled rows; expected labels to learn from");
   }
-  MemberSpec spec = autoencoder(kind, options, set);
+  MemberSpec spec = autoencoder(kind, options);
   for (const std::string& name : set.classes) {
     spec.options["faults"].push_back(name.starts_with(kFaultClass) ? 1 : 0);
   }
@@ -175,6 +187,12 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
     spec.options["values"] = {kCellsInBank};
     return spec;
   }
+  if (name == "masked_ae") return masked(name, name, options);
+  if (name == "wbank") {
+    MemberSpec spec = masked(name, "window_memory", options);
+    spec.options["values"] = {kCellsInBank};
+    return spec;
+  }
   if (name == "pca") {
     return MemberSpec{name,
                       name,
@@ -182,13 +200,17 @@ Result<MemberSpec> member(const std::string& name, const Options& options, const
                        {"variance", {options.variance}},
                        {"rank", {0.0}}}};
   }
-  if (name == "dense_ae" || name == "aae") return autoencoder(name, options, set);
-  if (name == "conv_ae") return convolutional(name, options, set);
-  if (name == "vae") return variational(autoencoder(name, options, set), options);
-  if (name == "conv_vae") return variational(convolutional(name, options, set), options);
+  if (name == "dense_ae" || name == "aae") return autoencoder(name, options);
+  if (name == "conv_ae") return convolutional(name, options);
+  if (name == "vae") return variational(autoencoder(name, options), options);
+  if (name == "conv_vae") {
+    auto spec = convolutional(name, options);
+    if (!spec) return spec;
+    return variational(*std::move(spec), options);
+  }
   if (name == "cvae") return conditional(name, options, set);
-  if (needs_labels(name)) return labelled(name, options, set);
-  if (name == "aae_cluster") return clustering(name, options, set);
+  if (name == "aae_supervised" || name == "aae_semi") return labelled(name, options, set);
+  if (name == "aae_cluster") return clustering(name, options);
   std::string expected;
   for (const std::string& known : kind_names()) expected += known + ", ";
   return fail(ErrorKind::kInvalid, "kind: found '" + name + "'; expected one of " + expected +
@@ -211,6 +233,12 @@ std::vector<std::string> split_names(std::string_view kind, std::string_view aut
 // Whether `auto` is among the names of `kind`.
 bool chooses(std::string_view kind) {
   return ('+' + std::string{kind} + '+').find("+auto+") != std::string::npos;
+}
+
+ModelScope scope_for(const Options& options, std::size_t num_series) {
+  if (options.scope != ModelScope::kAuto) return options.scope;
+  if (num_series <= kMostNetworks) return ModelScope::kPerSeries;
+  return num_series <= kMostClosedForms ? scope_of_fleet(options) : ModelScope::kPooled;
 }
 
 // The names of members, with those of `automatic` for `auto`.
@@ -240,12 +268,21 @@ TrainingSet anything(const Options& options) {
 
 std::vector<std::string> kind_names() {
   return {"auto",     "linear",      "predictor",      "memory",   "latent",   "pca",
-          "dense_ae", "conv_ae",     "channel_ae",     "vae",      "conv_vae", "cvae",
-          "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
-          "ar16",     "bank16",      "bank32",         "bank32c"};
+          "dense_ae", "conv_ae",     "channel_ae", "masked_ae", "vae",
+          "conv_vae", "cvae", "aae",      "aae_cluster", "aae_supervised", "aae_semi", "var4",     "vard",
+          "ar16",     "bank16",      "bank32",         "bank32c",  "wbank"};
 }
 
-bool needs_labels(std::string_view kind) { return kind == "aae_supervised" || kind == "aae_semi"; }
+ModelScope scope_of_fleet(const Options& options) {
+  return options.effort == Effort::kLow ? ModelScope::kPooledNetworks : ModelScope::kPooled;
+}
+
+bool needs_labels(std::string_view kind) {
+  const auto is_labelled = [](const std::string& name) {
+    return name == "aae_supervised" || name == "aae_semi";
+  };
+  return std::ranges::any_of(split_names(kind, {}), is_labelled);
+}
 
 Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
   const std::size_t channels = set.channels.size();
@@ -254,6 +291,7 @@ Result<Plan> plan_members(const Options& options, const TrainingSet& set) {
   const auto names = distinct_names(options.kind, automatic.members);
   if (!names) return Failure{names.error()};
   Plan plan;
+  plan.scope = scope_for(options, num_series);
   for (const std::string& name : *names) {
     auto spec = member(name, options, set);
     if (!spec) return Failure{std::move(spec.error())};

@@ -12,12 +12,13 @@ namespace anomalyd::models {
 /// What is to be trained.
 struct Plan {
   std::vector<MemberSpec> members;
+  ModelScope scope = ModelScope::kPooled;  ///< Never kAuto.
   std::string choice;  ///< What `auto` chose and why, a sentence; empty for other kinds.
 };
 
 /// Every name that `options.kind` may be, or be joined of by '+', `auto` first.
 [[nodiscard]] std::vector<std::string> kind_names();
-/// Whether a kind learns nothing without labelled rows.
+/// Whether a kind, or one of those that it is joined of, learns nothing without labelled rows.
 [[nodiscard]] bool needs_labels(std::string_view kind);
 
 /// The members that `options.kind` names, ready to be trained on `set`, of which only the rows do
@@ -25,6 +26,9 @@ struct Plan {
 /// are not there).
 [[nodiscard]] Result<Plan> plan_members(const TorchModelFactory::Options& options,
                                         const TrainingSet& set);
+
+/// What kAuto means for more series than may have networks of their own.
+[[nodiscard]] ModelScope scope_of_fleet(const TorchModelFactory::Options& options);
 
 /// Checks every range that the Options state. Errors: kInvalid, naming the first one outside.
 [[nodiscard]] Status check_options(const TorchModelFactory::Options& options);

@@ -51,6 +51,10 @@ class Predictor final : public LinearMember {
     return Fitted{{at::stack(weights).to(at::kFloat), at::stack(biases).to(at::kFloat)}};
   }
 
+  double operations() const override {
+    return own_ ? 2 * static_cast<double>(num_lags() * shape().channels)
+                : LinearMember::operations();
+  }
   at::Tensor residuals(const at::Tensor& inputs, const at::Tensor& newest,
                        const SlotChoice& choice) const override {
     if (!own_) return LinearMember::residuals(inputs, newest, choice);

@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::int64_t kMostWindows = 4000;   // that centres are found from
 constexpr std::int64_t kMostCompared = 1000;  // that silhouettes are taken from
-constexpr std::int64_t kAtOnce = 4096;        // windows whose rows are in memory
 constexpr int kIterations = 50;
 constexpr double kSeparated = 0.5;  // silhouette of groups that are there
 constexpr double kGain = 0.02;      // that one more group has to bring, or it only cuts one in two
@@ -18,7 +17,7 @@ constexpr double kLeastShare = 0.01;
 // Mean and logarithm of the deviation of each channel: [n, 2 x channels].
 at::Tensor features(const TrainingRows& rows, const at::Tensor& ends, std::int64_t window) {
   std::vector<at::Tensor> parts;
-  for (const at::Tensor& some : ends.split(kAtOnce)) {
+  for (const at::Tensor& some : ends.split(windows_at_once(window * rows.channels()))) {
     const at::Tensor x = gather(rows.values, some.to(rows.values.device()), window_lags(window))
                              .view({some.size(0), window, rows.channels()});
     parts.push_back(at::cat({x.mean(1), (x.std(1) + 0.05).log()}, 1).cpu().to(at::kDouble));
@@ -26,8 +25,10 @@ at::Tensor features(const TrainingRows& rows, const at::Tensor& ends, std::int64
   return at::cat(parts);
 }
 
+// [points, centres], by products: of differences there would be one for each feature.
 at::Tensor square_distances(const at::Tensor& points, const at::Tensor& centres) {
-  return (points.unsqueeze(1) - centres.unsqueeze(0)).square().sum(2);
+  const at::Tensor lengths = points.square().sum(1, /*keepdim=*/true) + centres.square().sum(1);
+  return lengths.addmm_(points, centres.t(), 1, -2).clamp_min_(0);
 }
 
 at::Tensor spread_out_starts(const at::Tensor& points, std::int64_t count, at::Generator& draw) {
@@ -92,10 +93,8 @@ Regimes find_regimes(const TrainingRows& rows, std::int64_t window, std::int64_t
   const at::Tensor ends = rows.window_ends(0, window);
   Regimes regimes{at::full({rows.values.size(0)}, -1, at::kLong)};
   if (ends.size(0) == 0) return regimes;
-  const at::Tensor all = features(rows, ends, window);
-  const at::Tensor every = at::arange(all.size(0), at::kLong);
-  const at::Tensor points = all.index_select(0, thin_out(every, kMostWindows));
-  const at::Tensor compared = all.index_select(0, thin_out(every, kMostCompared));
+  const at::Tensor points = features(rows, thin_out(ends, kMostWindows), window);
+  const at::Tensor compared = features(rows, thin_out(ends, kMostCompared), window);
   at::Generator draw = at::detail::createCPUGenerator(seed);
   at::Tensor centres = points.mean(0, /*keepdim=*/true);
   double best = kSeparated;
@@ -108,8 +107,8 @@ Regimes find_regimes(const TrainingRows& rows, std::int64_t window, std::int64_t
   }
   regimes.count = centres.size(0);
   std::vector<at::Tensor> groups;
-  for (const at::Tensor& some : all.split(kAtOnce)) {
-    groups.push_back(square_distances(some, centres).argmin(1));
+  for (const at::Tensor& some : ends.split(kMostWindows)) {
+    groups.push_back(square_distances(features(rows, some, window), centres).argmin(1));
   }
   const at::Tensor group = at::cat(groups);
   const at::Tensor size = (group.unsqueeze(1) == at::arange(regimes.count, at::kLong)).sum(0);

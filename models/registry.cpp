@@ -21,8 +21,10 @@ constexpr Row kKinds[] = {
     {"aae_semi", make_aae_semi},              // the same, with few labelled windows
     {"aae_cluster", make_aae_cluster},        // the same, with regimes that it finds
     {"channel_ae", make_channel_ae},          // small autoencoder for each channel
+    {"masked_ae", make_masked_ae},            // one for all, that predicts the newest row
     {"memory", make_memory},                  // nearest normal window
     {"latent_memory", make_latent_memory},    // nearest code of a normal window
+    {"window_memory", make_window_memory},    // the same, one code of all channels
 };
 
 }  // namespace

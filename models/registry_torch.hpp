@@ -16,6 +16,8 @@ namespace anomalyd::models {
 [[nodiscard]] Result<std::unique_ptr<Member>> make_channel_ae(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_memory(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_latent_memory(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_window_memory(const MemberOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Member>> make_masked_ae(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_vae(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_conv_ae(const MemberOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Member>> make_conv_vae(const MemberOptions& options);

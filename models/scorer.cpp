@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kSmallestBlock = 64;
 constexpr std::size_t kLargestBlock = 512;
 constexpr std::size_t kAcceleratorBlock = std::size_t{1} << 16;
+constexpr std::size_t kAcceleratorCells = std::size_t{1} << 28;  // 1 GB
 
 std::string kind_of(const std::vector<NamedMember>& members) {
   const std::string_view first = members.front().member->kind();
@@ -38,7 +39,8 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
     if (const auto* memory = dynamic_cast<const MemoryMember*>(entry.member.get())) {
       recalling_.push_back(memory);
       info_.recalling.push_back(info_.members.size());
-      info_.code_widths.push_back(static_cast<std::uint32_t>(memory->code_width()));
+      info_.code_widths.push_back(
+          static_cast<std::uint32_t>(memory->bank(memory->shape().channels).width));
     }
     info_.members.push_back(entry.name);
   }
@@ -47,17 +49,12 @@ TorchScorer::TorchScorer(ModelInfo info, std::vector<NamedMember> members, std::
   info_.version = content_version(to_checkpoint(storage));
 }
 
-ModelShape TorchScorer::shape() const {
-  return {static_cast<std::int64_t>(info_.slots.size()) + 1,
-          static_cast<std::int64_t>(info_.channels.size())};
-}
-
 void TorchScorer::place() {
   const at::Device device{info_.device};
   for (const NamedMember& entry : members_) {
     std::vector<at::Tensor> weights = entry.member->weights();
     for (at::Tensor& weight : weights) weight = weight.to(device).contiguous();
-    entry.member->adopt(std::move(weights), shape());
+    entry.member->adopt(std::move(weights), entry.member->shape());
   }
   pool_ = std::make_unique<JobPool>(device.is_cpu() ? threads_ : 1, use_one_thread);
 }
@@ -95,16 +92,6 @@ Status TorchScorer::check(const Batch& batch) const {
                                                 "; expected at most " +
                                                 std::to_string(info_.slots.size()));
     }
-    if (!recalling_.empty() && window.memory == nullptr) {
-      return fail(ErrorKind::kInvalid,
-                  "batch: found a window without a memory; expected that of "
-                  "its series");
-    }
-    if (!recalling_.empty() &&
-        !std::ranges::equal(window.memory->banks, info_.code_widths, {}, &Memory::Bank::width)) {
-      return fail(ErrorKind::kIncompatible,
-                  "batch: found the memory of another model; expected one of this model");
-    }
   }
   return {};
 }
@@ -118,46 +105,52 @@ at::Tensor TorchScorer::on_device(const Batch& batch) const {
       .to(device);
 }
 
-Status TorchScorer::for_each_job(const Batch& batch,
-                                 const std::function<void(const Unfolded&)>& score_job) {
-  if (Status ok = check(batch); !ok) return ok;
-  return without_exceptions([&]() -> Status {
-    const c10::InferenceMode inference;
-    const at::Device device{info_.device};
-    const at::Tensor device_rows = on_device(batch);
-    const std::size_t share = (batch.windows.size() + pool_->threads() - 1) / pool_->threads();
-    const std::size_t block =
-        device.is_cpu() ? std::clamp(share, kSmallestBlock, kLargestBlock) : kAcceleratorBlock;
-    const std::vector<ScoringJob> jobs = plan_jobs(batch.windows, block);
-    use_one_thread();
-    pool_->run(jobs.size(), [&](std::size_t i) {
-      const c10::InferenceMode on_this_thread;
-      score_job(Unfolded{batch, device_rows, jobs[i], num_recent_});
-    });
-    return {};
+void TorchScorer::for_each_job(const Batch& batch, const at::Tensor& device_rows,
+                               const std::function<void(const Unfolded&)>& score_job) {
+  const std::size_t share = (batch.windows.size() + pool_->threads() - 1) / pool_->threads();
+  const auto cells = static_cast<std::int64_t>(batch.context * batch.channels);
+  const std::size_t block =
+      device_rows.defined()
+          ? std::clamp<std::size_t>(kAcceleratorCells / static_cast<std::size_t>(cells), 1,
+                                    kAcceleratorBlock)
+          : std::min(std::clamp(share, kSmallestBlock, kLargestBlock),
+                     static_cast<std::size_t>(windows_at_once(cells)));
+  const std::vector<ScoringJob> jobs = plan_jobs(batch.windows, block);
+  use_one_thread();
+  pool_->run(jobs.size(), [&](std::size_t i) {
+    const c10::InferenceMode on_this_thread;
+    score_job(Unfolded{batch, device_rows, jobs[i], num_recent_});
   });
 }
 
 Result<Residuals> TorchScorer::score(const Batch& batch) {
+  if (Status ok = check(batch); !ok) return Failure{ok.error()};
+  const auto series = by_memory(batch);
+  if (!series) return Failure{series.error()};
   Residuals result{members_.size(), info_.channels.size(), {}};
   const std::size_t stride = result.members * result.channels;
   result.values.resize(batch.windows.size() * stride);
   if (!info_.classes.empty()) result.classes.resize(batch.windows.size());
-  const Status scored = for_each_job(batch, [&](const Unfolded& windows) {
-    const at::Tensor newest = windows.newest();
-    for (std::size_t i = 0; i < members_.size(); ++i) {
-      const Member& member = *members_[i].member;
-      if (member.recalls()) continue;
-      const at::Tensor residuals =
-          member.residuals(windows.inputs(member), newest, windows.choice());
-      windows.scatter(residuals, result.values.data() + i * result.channels, stride);
-      if (member.num_classes() == 0) continue;
-      windows.scatter(member.classify(windows.inputs(member), windows.choice()).to(at::kShort),
-                      result.classes.data(), 1);
-    }
+  const Status scored = without_exceptions([&]() -> Status {
+    const c10::InferenceMode inference;
+    const at::Tensor device_rows = on_device(batch);
+    for_each_job(batch, device_rows, [&](const Unfolded& windows) {
+      const at::Tensor newest = windows.newest();
+      for (std::size_t i = 0; i < members_.size(); ++i) {
+        const Member& member = *members_[i].member;
+        if (member.recalls()) continue;
+        const at::Tensor inputs = windows.inputs(member);
+        windows.scatter(member.residuals(inputs, newest, windows.choice()),
+                        result.values.data() + i * result.channels, stride);
+        if (member.num_classes() == 0) continue;
+        windows.scatter(member.classify(inputs, windows.choice()).to(at::kShort),
+                        result.classes.data(), 1);
+      }
+    });
+    recall(batch, device_rows, *series, result);
+    return {};
   });
   if (!scored) return Failure{scored.error()};
-  if (Status recalled = recall(batch, result); !recalled) return Failure{recalled.error()};
   return result;
 }
 
@@ -180,12 +173,15 @@ Result<const Member*> TorchScorer::encoding(std::size_t member) const {
 
 Result<std::vector<float>> TorchScorer::over_windows(const Batch& batch, const Member& member,
                                                      std::size_t width, const WindowFn& result) {
-  std::vector<float> values(batch.windows.size() * width);
-  const Status scored = for_each_job(batch, [&](const Unfolded& windows) {
-    windows.scatter(result(windows.inputs(member), windows.choice()), values.data(), width);
+  if (Status ok = check(batch); !ok) return Failure{ok.error()};
+  return without_exceptions([&]() -> Result<std::vector<float>> {
+    const c10::InferenceMode inference;
+    std::vector<float> values(batch.windows.size() * width);
+    for_each_job(batch, on_device(batch), [&](const Unfolded& windows) {
+      windows.scatter(result(windows.inputs(member), windows.choice()), values.data(), width);
+    });
+    return values;
   });
-  if (!scored) return Failure{scored.error()};
-  return values;
 }
 
 Result<std::vector<float>> TorchScorer::reconstruct(const Batch& batch, std::size_t member) {
@@ -262,7 +258,7 @@ Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
   for (const NamedMember& entry : members_) {
     const Member& member = *entry.member;
     StoredMember stored{{entry.name, std::string{member.kind()}, member.options()}, {}};
-    const std::vector<WeightShape> shapes = member.shapes(shape());
+    const std::vector<WeightShape> shapes = member.shapes(member.shape());
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       const at::Tensor& weight = storage.emplace_back(member.weights()[i].cpu().contiguous());
       const auto values = static_cast<std::size_t>(weight.numel());

@@ -53,15 +53,24 @@ class TorchScorer final : public Scorer {
 
  private:
   void place();
-  [[nodiscard]] ModelShape shape() const;
   [[nodiscard]] Status check(const Batch& batch) const;
   // Calls `score_job` for every job of the batch; in parallel on a CPU.
-  [[nodiscard]] Status for_each_job(const Batch& batch,
-                                    const std::function<void(const Unfolded&)>& score_job);
-  // Scores the members with a memory, series by series. No memory has changed if it fails.
-  [[nodiscard]] Status recall(const Batch& batch, Residuals& result);
-  void recall(const Batch& batch, const at::Tensor& device_rows, ScoringJob windows, Memory& memory,
-              Residuals& result) const;
+  void for_each_job(const Batch& batch, const at::Tensor& device_rows,
+                    const std::function<void(const Unfolded&)>& score_job);
+
+  // See scorer_memory.cpp for these.
+  struct OfMemory {  // the windows of one series
+    Memory* memory;
+    ScoringJob windows;
+  };
+  struct Recalled;
+  // None if no member has a memory. Errors: kInvalid, kIncompatible.
+  [[nodiscard]] Result<std::vector<OfMemory>> by_memory(const Batch& batch) const;
+  // Scores the members with a memory, series by series. No memory has changed if that throws.
+  void recall(const Batch& batch, const at::Tensor& device_rows,
+              const std::vector<OfMemory>& series, Residuals& result);
+  [[nodiscard]] Recalled recall_one(const Batch& batch, const at::Tensor& device_rows,
+                                    const OfMemory& series, Residuals& result) const;
   // The batch's rows on an accelerator, undefined on a CPU.
   [[nodiscard]] at::Tensor on_device(const Batch& batch) const;
   // Member `member`, if it has what is asked for. Errors: kInvalid.

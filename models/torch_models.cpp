@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstring>
 #include <limits>
+#include <set>
+#include <sstream>
 #include <utility>
 
 #include "daemon/core/time.hpp"
@@ -21,7 +23,6 @@ namespace {
 using Options = TorchModelFactory::Options;
 
 constexpr std::size_t kMinRows = 16;
-constexpr std::size_t kMaxStackedSeries = 64;    // above, `auto` pools
 constexpr std::size_t kMinWindowsOfOwnSlot = 4;  // a series with fewer uses the pooled slot
 constexpr std::int64_t kReportedWindows = 4096;  // that the losses of a report are taken from
 
@@ -30,12 +31,23 @@ Status check(const TrainingSet& set) {
   if (channels == 0) {
     return fail(ErrorKind::kInvalid, "training set: found no channels; expected at least 1");
   }
+  if (set.classes.size() > kMostClasses) {
+    return fail(ErrorKind::kInvalid, "training set: found " + std::to_string(set.classes.size()) +
+                                         " classes; expected at most " +
+                                         std::to_string(kMostClasses));
+  }
   std::size_t longest = 0;
   for (const auto& series : set.series) {
     if (series.rows.size() % channels != 0) {
       return fail(ErrorKind::kInvalid,
                   "series '" + series.id + "': found " + std::to_string(series.rows.size()) +
                       " values; expected a multiple of " + std::to_string(channels) + " channels");
+    }
+    for (const std::size_t found : {series.times.size(), series.labels.size()}) {
+      if (found == 0 || found == series.rows.size() / channels) continue;
+      return fail(ErrorKind::kInvalid, "series '" + series.id + "': found " +
+                                           std::to_string(found) +
+                                           " times or labels; expected none or one of each row");
     }
     longest = std::max(longest, series.rows.size() / channels);
   }
@@ -48,11 +60,10 @@ Status check(const TrainingSet& set) {
 }
 
 // The series that get weights of their own. One series alone is what the pooled slot learns.
-std::vector<std::size_t> own_slots(const TrainingSet& set, const Options& options) {
-  const bool pooled = options.scope == ModelScope::kPooled ||
-                      (options.scope == ModelScope::kAuto && set.series.size() > kMaxStackedSeries);
+std::vector<std::size_t> own_slots(const TrainingSet& set, const Options& options,
+                                   ModelScope scope) {
   std::vector<std::size_t> result;
-  if (pooled || set.series.size() < 2) return result;
+  if (scope == ModelScope::kPooled || set.series.size() < 2) return result;
   const std::size_t cells = kMinWindowsOfOwnSlot * options.window * set.channels.size();
   for (std::size_t i = 0; i < set.series.size(); ++i) {
     if (set.series[i].rows.size() >= cells) result.push_back(i);
@@ -65,12 +76,18 @@ double newest_row_loss(const Member& member, const TrainingRows& rows, std::int6
                        const at::Tensor& window_ends) {
   const at::Tensor ends = thin_out(window_ends, kReportedWindows).to(rows.values.device());
   if (ends.size(0) == 0) return std::numeric_limits<double>::quiet_NaN();
-  const at::Tensor newest = rows.values.index_select(0, ends);
-  at::Tensor inputs = gather(rows.values, ends, member.lags());
-  if (const Conditions* conditions = member.conditions(); conditions != nullptr) {
-    inputs = at::cat({inputs, conditions_of(rows, *conditions).index_select(0, ends)}, -1);
+  const std::vector<std::int64_t> lags = member.lags();
+  const auto cells = static_cast<std::int64_t>(lags.size()) * rows.channels();
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& some : ends.split(windows_at_once(cells))) {
+    const at::Tensor newest = rows.values.index_select(0, some);
+    at::Tensor inputs = gather(rows.values, some, lags);
+    if (const Conditions* conditions = member.conditions(); conditions != nullptr) {
+      inputs = at::cat({inputs, conditions_at(rows, *conditions, some)}, -1);
+    }
+    parts.push_back(member.residuals(inputs, newest, SlotChoice{slot}).square());
   }
-  const at::Tensor square = member.residuals(inputs, newest, SlotChoice{slot}).square();
+  const at::Tensor square = at::cat(parts);
   if (!rows.observed.defined()) return square.mean().item<double>();
   const at::Tensor observed = rows.observed.index_select(0, ends);
   return ((square * observed).sum() / observed.sum().clamp_min(1)).item<double>();
@@ -80,7 +97,10 @@ double newest_row_loss(const Member& member, const TrainingRows& rows, std::int6
 TrainingReport::Member report_of(const NamedMember& entry, const TrainingRows& rows, int epochs) {
   const std::int64_t context = entry.member->lags().front() + 1;
   const std::int64_t first = rows.num_slots() > 1 ? 1 : 0;
-  TrainingReport::Member report{entry.name, entry.member->num_parameters(), 0, 0, epochs};
+  TrainingReport::Member report{.name = entry.name,
+                                .parameters = entry.member->num_parameters(),
+                                .epochs = epochs,
+                                .operations = entry.member->operations()};
   if (entry.member->recalls()) {
     // What it knows is in the memory of each series, which is yet to come.
     report.fit_loss = report.validation_loss = std::numeric_limits<double>::quiet_NaN();
@@ -113,27 +133,53 @@ FitRun make_run(const Options& options, std::stop_token stop) {
           std::move(stop)};
 }
 
+std::string to_text(const std::vector<double>& values) {
+  std::ostringstream text;
+  for (const double value : values) text << (text.tellp() > 0 ? "-" : "") << value;
+  return text.str();
+}
+
+// In what a fitted member is not as it was asked for: "dense_ae: window 16 instead of 32".
+void add_notes(const MemberSpec& asked, const Member& fitted, std::vector<std::string>& notes) {
+  const MemberOptions got = fitted.options();
+  for (const char* name : {"window", "lags", "hidden", "latent"}) {
+    const auto before = asked.options.find(name), after = got.find(name);
+    if (before == asked.options.end() || after == got.end()) continue;
+    if (before->second == after->second) continue;
+    notes.push_back(asked.name + ": " + name + " " + to_text(after->second) + " instead of " +
+                    to_text(before->second) + ", for want of rows or channels");
+  }
+  if (asked.options.contains("regimes") && fitted.num_classes() == 1) {
+    notes.push_back(asked.name + ": one regime; no groups of windows lie well apart");
+  }
+}
+
 // Fits the planned members one after the other.
-Result<std::vector<NamedMember>> fit_all(const std::vector<MemberSpec>& plan,
-                                         const TrainingRows& rows, FitRun run,
+Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& all_rows, FitRun run,
                                          const ProgressFn& progress, TrainingReport& report) {
   std::vector<NamedMember> members;
-  for (const MemberSpec& spec : plan) {
+  for (const MemberSpec& spec : plan.members) {
     if (run.stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
     auto member = make_member(spec);
     if (!member) return Failure{std::move(member.error())};
     run.progress = [&](double share, double loss) {
       const double done = static_cast<double>(members.size()) + share;
-      if (progress) progress({spec.name, done / static_cast<double>(plan.size()), loss});
+      if (progress) progress({spec.name, done / static_cast<double>(plan.members.size()), loss});
     };
     run.progress(0, std::numeric_limits<double>::quiet_NaN());
+    TrainingRows rows = all_rows;
+    const bool shared = plan.scope == ModelScope::kPooledNetworks && (*member)->is_network();
+    if (shared) rows.slots.resize(1);
+    // Faults among the labelled ones teach only what tells classes.
+    if ((*member)->num_classes() == 0) rows.labels = at::Tensor{};
     auto fitted = (*member)->fit(rows, run);
     if (!fitted) return Failure{std::move(fitted.error())};
+    add_notes(spec, **member, report.notes);
     (*member)->adopt(std::move(fitted->weights), {rows.num_slots(), rows.channels()});
     members.push_back({spec.name, std::move(*member)});
     report.members.push_back(report_of(members.back(), rows, fitted->epochs));
   }
-  if (progress) progress({plan.back().name, 1, std::numeric_limits<double>::quiet_NaN()});
+  if (progress) progress({plan.members.back().name, 1, std::numeric_limits<double>::quiet_NaN()});
   return members;
 }
 
@@ -170,6 +216,21 @@ std::vector<std::string> classes_of(const std::vector<NamedMember>& members,
   return names;
 }
 
+// Names of classes are in alerts.
+Status check_classes(const std::vector<std::string>& classes) {
+  constexpr std::size_t kLongest = 200;
+  std::set<std::string_view> seen;
+  for (const std::string& name : classes) {
+    if (name.empty() || name.size() > kLongest || !seen.insert(name).second) {
+      return fail(ErrorKind::kIncompatible, "classes: found '" + name.substr(0, kLongest) +
+                                                "' of " + std::to_string(name.size()) +
+                                                " bytes; expected different names of 1.." +
+                                                std::to_string(kLongest));
+    }
+  }
+  return {};
+}
+
 // A checkpoint names as many as its members need.
 Status check_names(const Checkpoint& checkpoint, const std::vector<NamedMember>& members) {
   const auto expect = [](std::string_view what, std::size_t found,
@@ -181,7 +242,16 @@ Status check_names(const Checkpoint& checkpoint, const std::vector<NamedMember>&
   if (Status ok = expect("entities", checkpoint.entities.size(), num_entities(members)); !ok) {
     return ok;
   }
-  return expect("classes", checkpoint.classes.size(), num_classes(members));
+  const auto classifiers = std::ranges::count_if(
+      members, [](const NamedMember& entry) { return entry.member->num_classes() > 0; });
+  if (classifiers > 1) {
+    return fail(ErrorKind::kIncompatible, "classes: found " + std::to_string(classifiers) +
+                                              " members that tell some; expected one at most");
+  }
+  if (Status ok = expect("classes", checkpoint.classes.size(), num_classes(members)); !ok) {
+    return ok;
+  }
+  return check_classes(checkpoint.classes);
 }
 
 // Copies the weights of one member out of a checkpoint after comparing every shape with what its
@@ -211,8 +281,20 @@ Result<std::vector<at::Tensor>> read_weights(const StoredMember& stored, const M
     }
     weights.push_back(at::empty(weight.sizes, at::kFloat));
     std::memcpy(weights.back().data_ptr(), weight.bytes.data(), weight.bytes.size());
+    if (!weights.back().isfinite().all().item<bool>()) {
+      return fail(ErrorKind::kIncompatible, "member '" + stored.spec.name + "': found weight '" +
+                                                weight.name +
+                                                "' with values that are no numbers; expected "
+                                                "finite ones");
+    }
   }
   return weights;
+}
+
+// Whether all slots of the model share its weights.
+bool is_shared(const StoredMember& stored) {
+  return !stored.weights.empty() && !stored.weights.front().sizes.empty() &&
+         stored.weights.front().sizes.front() == 1;
 }
 
 Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
@@ -231,9 +313,10 @@ Result<std::vector<NamedMember>> read_members(const Checkpoint& checkpoint) {
                                                   std::to_string(shape.channels));
       }
     }
-    auto weights = read_weights(stored, **member, shape);
+    const ModelShape own{is_shared(stored) ? 1 : shape.slots, shape.channels};
+    auto weights = read_weights(stored, **member, own);
     if (!weights) return Failure{std::move(weights.error())};
-    (*member)->adopt(std::move(*weights), shape);
+    (*member)->adopt(std::move(*weights), own);
     members.push_back({stored.spec.name, std::move(*member)});
   }
   return members;
@@ -268,11 +351,10 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     const at::NoGradGuard no_grad;
     at::set_num_threads(static_cast<int>(options_.threads));
     const MonotonicTime start = system_clock().monotonic();
-    const std::vector<std::size_t> own = own_slots(set, options_);
+    const std::vector<std::size_t> own = own_slots(set, options_, plan->scope);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
     report = {};
-    auto members =
-        fit_all(plan->members, rows, make_run(options_, std::move(stop)), progress, report);
+    auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
     if (!members) return Failure{std::move(members.error())};
 
     ModelInfo info;
@@ -284,6 +366,11 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
       for (const auto& series : set.series) info.entities.push_back(series.id);
     }
     info.classes = classes_of(*members, set);
+    if (options_.device != "cpu") {
+      report.notes.push_back("trained on " + options_.device +
+                             ": the same seed and rows may give other weights there; on a CPU they "
+                             "give the same");
+    }
     auto scorer =
         std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
     const auto context = static_cast<std::int64_t>(scorer->info().context);

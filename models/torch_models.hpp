@@ -15,8 +15,11 @@ namespace anomalyd::models {
 
 /// Which series share weights.
 enum class ModelScope : std::uint8_t {
-  kAuto,       ///< kPerSeries for up to 64 series, for those with enough rows; kPooled beyond.
-  kPooled,     ///< One model for all series of the group.
+  /// kPerSeries for up to 64 series; beyond, kPooledNetworks for up to 1000 if `auto` has low
+  /// effort, and else kPooled.
+  kAuto,
+  kPooled,          ///< One model for all series of the group.
+  kPooledNetworks,  ///< As kPerSeries for what has a closed form, and one network for all.
   kPerSeries,  ///< Each series with enough rows has weights of its own; others use the pooled ones.
 };
 
@@ -55,7 +58,7 @@ class TorchModelFactory final : public ModelFactory {
     std::size_t window = 32;                      ///< Rows, 8..1024. Short series get less.
     double variance = 0.90;                       ///< Of pca's components, 0.5..0.999.
     std::vector<std::size_t> hidden = {128, 64};  ///< Widths to the code, 1..8 of 1..8192.
-    std::size_t latent = 16;  ///< Width of the code, 1..1024; 8 at most for 1 channel.
+    std::size_t latent = 16;  ///< Width of the code, 1..1024; a quarter of a window at most.
     /// What cvae knows of a window beside its rows: hour, weekday, holiday, entity, or channels.
     std::vector<std::string> conditions = {"hour", "weekday"};
     std::vector<std::string> holidays{};        ///< Dates such as 2026-12-25.

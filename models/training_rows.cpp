@@ -54,6 +54,20 @@ at::Tensor labels_of(const TrainingSet& set, std::int64_t num_rows) {
   return labels;
 }
 
+// The parts of a series, rows [begin, end) of all, in which each row follows on the one before.
+std::vector<TrainingRows::Segment> segments_of(const TrainingSet::Series& series, std::size_t begin,
+                                               std::size_t end) {
+  std::vector<TrainingRows::Segment> segments;
+  std::size_t from = begin;
+  const auto cut = [&](std::size_t to) {
+    segments.push_back({static_cast<std::int64_t>(from), static_cast<std::int64_t>(to)});
+    from = to;
+  };
+  for (const std::size_t row : series.breaks) cut(begin + row);
+  cut(end);
+  return segments;
+}
+
 at::Tensor concatenated(const std::vector<at::Tensor>& parts) {
   return parts.empty() ? at::empty({0}, at::kLong) : at::cat(parts);
 }
@@ -83,20 +97,23 @@ TrainingRows make_training_rows(const TrainingSet& set, const std::vector<std::s
   const auto num_rows = static_cast<std::int64_t>(total_rows(set));
   TrainingRows result;
   result.values = at::empty({num_rows, static_cast<std::int64_t>(channels)});
-  result.slots.resize(1 + own_slots.size());
+  std::vector<std::vector<TrainingRows::Segment>> segments;  // of each series
   std::size_t cell = 0;
   for (const auto& series : set.series) {
     hold_last(series.rows, channels, result.values.data_ptr<float>() + cell);
     const std::size_t end = cell + series.rows.size();
-    result.slots[0].push_back(
-        {static_cast<std::int64_t>(cell / channels), static_cast<std::int64_t>(end / channels)});
+    segments.push_back(segments_of(series, cell / channels, end / channels));
     cell = end;
     result.times.insert(result.times.end(), series.times.begin(), series.times.end());
     result.times.resize(end / channels, 0);
-    result.entities.resize(end / channels, static_cast<std::uint32_t>(result.slots[0].size()));
+    result.entities.resize(end / channels, static_cast<std::uint32_t>(segments.size()));
+  }
+  result.slots.resize(1 + own_slots.size());
+  for (const auto& own : segments) {
+    result.slots[0].insert(result.slots[0].end(), own.begin(), own.end());
   }
   for (std::size_t i = 0; i < own_slots.size(); ++i) {
-    result.slots[i + 1] = {result.slots[0][own_slots[i]]};
+    result.slots[i + 1] = segments[own_slots[i]];
   }
   const at::Device target{std::string{device}};
   if (!is_complete(set)) result.observed = observed_cells(set, result.values).to(target);
@@ -130,17 +147,28 @@ at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count) {
   return ends.index_select(0, picks.floor_divide(max_count));
 }
 
-at::Tensor conditions_of(const TrainingRows& rows, const Conditions& conditions) {
+at::Tensor conditions_at(const TrainingRows& rows, const Conditions& conditions,
+                         const at::Tensor& ends) {
   if (conditions.width() == 0) return {};
-  const at::Tensor host = rows.values.cpu();
+  const at::Tensor flat = ends.flatten();
+  const at::Tensor newest = rows.values.index_select(0, flat).cpu();
+  const at::Tensor indices = flat.cpu();
   const auto channels = static_cast<std::size_t>(rows.channels());
-  const std::span cells{host.data_ptr<float>(), static_cast<std::size_t>(host.numel())};
+  const std::span cells{newest.data_ptr<float>(), static_cast<std::size_t>(newest.numel())};
   std::vector<float> values;
-  for (std::size_t i = 0; i < rows.times.size(); ++i) {
-    conditions.append(rows.times[i], rows.entities[i], cells.subspan(i * channels, channels),
+  for (std::size_t i = 0; i < cells.size() / channels; ++i) {
+    const auto row = static_cast<std::size_t>(indices.data_ptr<std::int64_t>()[i]);
+    conditions.append(rows.times[row], rows.entities[row], cells.subspan(i * channels, channels),
                       values);
   }
-  return at::tensor(values).view({-1, conditions.width()}).to(rows.values.device());
+  std::vector<std::int64_t> sizes = ends.sizes().vec();
+  sizes.push_back(conditions.width());
+  return at::tensor(values).view(sizes).to(rows.values.device());
+}
+
+std::int64_t windows_at_once(std::int64_t cells) {
+  constexpr std::int64_t kMostCells = std::int64_t{1} << 24;  // 64 MB
+  return std::max<std::int64_t>(1, kMostCells / cells);
 }
 
 at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,

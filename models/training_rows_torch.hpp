@@ -16,7 +16,7 @@ namespace anomalyd::models {
 /// Missing cells hold the last value of their channel (0 before the first), as they do in a Batch;
 /// `observed` says which cells were really there, so that losses leave the others out.
 struct TrainingRows {
-  /// The rows [begin, end) of `values` belong to one series, in time order.
+  /// The rows [begin, end) of `values` belong to one series and follow each other.
   struct Segment {
     std::int64_t begin;
     std::int64_t end;
@@ -33,7 +33,7 @@ struct TrainingRows {
 
   [[nodiscard]] std::int64_t channels() const { return values.size(1); }
   [[nodiscard]] std::int64_t num_slots() const { return static_cast<std::int64_t>(slots.size()); }
-  /// Rows of the longest series of a slot: what bounds windows and lags.
+  /// Rows of the longest segment of a slot: what bounds windows and lags.
   [[nodiscard]] std::int64_t longest(std::int64_t slot) const;
   /// Last rows of all windows of `context` rows in a slot: [n] int64, on the CPU, in time order
   /// within each series.
@@ -56,8 +56,12 @@ struct EndSplit {
 /// At most `max_count` of `ends`, evenly spaced.
 [[nodiscard]] at::Tensor thin_out(const at::Tensor& ends, std::int64_t max_count);
 
-/// The conditions at each row: [rows, width]; undefined if there are none.
-[[nodiscard]] at::Tensor conditions_of(const TrainingRows& rows, const Conditions& conditions);
+/// The conditions at these rows, [..., width] for ends [...]; undefined if there are none.
+[[nodiscard]] at::Tensor conditions_at(const TrainingRows& rows, const Conditions& conditions,
+                                       const at::Tensor& ends);
+
+/// How many windows of so many cells may be in memory at once, where the number is free.
+[[nodiscard]] std::int64_t windows_at_once(std::int64_t cells);
 
 /// The rows at `ends - lag` for each lag, side by side: [..., lags x channels] for ends [...].
 [[nodiscard]] at::Tensor gather(const at::Tensor& rows, const at::Tensor& ends,

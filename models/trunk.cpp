@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -43,12 +44,13 @@ MemberOptions Trunk::to_options() const {
           {"latent", {static_cast<double>(latent)}}};
 }
 
-void Trunk::fit_to(std::int64_t rows) {
+void Trunk::fit_to(std::int64_t rows, std::int64_t channels) {
   window = fit_window(window, rows);
-  while (form == Form::kConvolutional &&
-         positions_behind(window, hidden.size()) << hidden.size() != window) {
-    hidden.pop_back();
+  if (form == Form::kConvolutional) {
+    while (positions_behind(window, hidden.size()) == 0) hidden.pop_back();
+    window = positions_behind(window, hidden.size()) << hidden.size();
   }
+  latent = std::min(latent, std::max<std::int64_t>(1, window * channels / 4));
 }
 
 std::vector<LayerPlan> Trunk::encoder(std::int64_t channels, std::int64_t extra,

@@ -31,8 +31,9 @@ struct Trunk {
 
   [[nodiscard]] static Result<Trunk> parse(Form form, const MemberOptions& options);
   [[nodiscard]] MemberOptions to_options() const;
-  /// Makes the window shorter where there are too few rows for it.
-  void fit_to(std::int64_t rows);
+  /// Makes the window shorter where there are too few rows for it, and the code no wider than a
+  /// quarter of the window's cells, so that it has to compress.
+  void fit_to(std::int64_t rows, std::int64_t channels);
 
   /// Layers from window x channels and `extra` more inputs to `codes` outputs.
   [[nodiscard]] std::vector<LayerPlan> encoder(std::int64_t channels, std::int64_t extra,

@@ -48,6 +48,11 @@ class Vae final : public Autoencoder {
     return options;
   }
 
+  double operations() const override {
+    const double draws = score_ == VaeScore::kMean ? 0 : static_cast<double>(kDraws);
+    return Autoencoder::operations() + draws * operations_to_expect();
+  }
+
   at::Tensor encode(const at::Tensor& inputs, const SlotChoice& choice) const override {
     return with_conditions(moments(encoded(inputs, choice)).mean, conditions_in(inputs));
   }

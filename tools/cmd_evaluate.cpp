@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <numeric>
 
@@ -13,6 +14,7 @@
 #include "tools/evaluator.hpp"
 #include "tools/figures_table.hpp"
 #include "tools/interrupt.hpp"
+#include "tools/pooled_learning.hpp"
 #include "tools/time_text.hpp"
 
 namespace anomalyd::tools {
@@ -39,6 +41,7 @@ struct Arguments {
   std::size_t jobs = 1;
   std::size_t block_rows = 4096;
   double contaminate = 0;
+  bool pooled = false;
 };
 
 /// One evaluation of all series.
@@ -120,6 +123,24 @@ Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::
   options.model.kind = run.kind;
   options.model.seed = run.seed;
   options.model.threads = 1;  // the jobs are the parallelism
+  if (arguments.pooled && options.model.scope == models::ModelScope::kAuto) {
+    options.model.scope = models::scope_of_fleet(options.model);
+  }
+  const MonotonicTime begin = system_clock().monotonic();
+  const std::filesystem::path out = std::filesystem::path{arguments.out} / run.name;
+  const auto make_factory = [&]() -> Result<std::unique_ptr<ModelFactory>> {
+    auto factory = models::TorchModelFactory::create(options.model);
+    if (!factory) return Failure{factory.error()};
+    return *std::move(factory);
+  };
+  std::map<std::string, std::filesystem::path> learned;
+  if (arguments.pooled) {
+    const auto factory = make_factory();
+    if (!factory) return Failure{factory.error()};
+    auto checkpoints = learn_pooled(set, options.pipeline, **factory, out);
+    if (!checkpoints) return Failure{checkpoints.error()};
+    learned = *std::move(checkpoints);
+  }
   EvaluationReport page{arguments.report.empty() ? 0 : set.entries.size()};
   Evaluator::SeriesFn draw;
   if (!arguments.report.empty()) {
@@ -131,18 +152,11 @@ Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::
       {.each = {.pipeline = options.pipeline,
                 .checkpoints = {arguments.checkpoints.begin(), arguments.checkpoints.end()},
                 .block_rows = arguments.block_rows},
-       .out = std::filesystem::path{arguments.out} / run.name,
+       .learned = std::move(learned),
+       .out = out,
        .jobs = arguments.jobs,
        .what = run.name.empty() ? "evaluating" : run.name},
-      set,
-      [&]() -> Result<std::unique_ptr<ModelFactory>> {
-        auto factory = models::TorchModelFactory::create(options.model);
-        if (!factory) return Failure{factory.error()};
-        return *std::move(factory);
-      },
-      std::move(draw)};
-
-  const MonotonicTime begin = system_clock().monotonic();
+      set, make_factory, std::move(draw)};
   auto figures = evaluator.run();
   if (!figures) return Failure{figures.error()};
   const auto took = system_clock().monotonic() - begin;
@@ -247,6 +261,10 @@ void add_runs(CLI::App& command, Arguments& arguments) {
       ->check(CLI::ExistingFile)
       ->excludes("--kinds")
       ->excludes("--seeds");
+  command
+      .add_flag("--pooled", arguments.pooled,
+                "Learn the series of a group together, and share weights as a large fleet does")
+      ->excludes("--checkpoint");
   command
       .add_option("--contaminate", arguments.contaminate,
                   "Spoil this share of the rows learned from with bursts, by the seed")

@@ -48,16 +48,21 @@ std::string report_text(const pipeline::Learned& learned, const HistoryCollector
   if (!learned.group->info.choice.empty()) {
     text += fmt::format("  chosen: {}\n", learned.group->info.choice);
   }
-  text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16}\n", "member", "parameters", "epochs",
-                      "loss fitted", "loss kept back");
+  double operations = 0;
+  for (const auto& member : report.members) operations += member.operations;
+  text += fmt::format("  {:.0f} kFLOP a window, memories full\n", operations / 1e3);
+  text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16} {:>8}\n", "member", "parameters",
+                      "epochs", "loss fitted", "loss kept back", "kFLOP");
   const auto loss = [](double value) {
     return std::isnan(value) ? "-" : fmt::format("{:.5g}", value);
   };
   for (const auto& member : report.members) {
-    text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16}\n", member.name, member.parameters,
-                        member.epochs == 0 ? "-" : fmt::to_string(member.epochs),
-                        loss(member.fit_loss), loss(member.validation_loss));
+    text += fmt::format("  {:<12} {:>12} {:>8} {:>12} {:>16} {:>8.1f}\n", member.name,
+                        member.parameters, member.epochs == 0 ? "-" : fmt::to_string(member.epochs),
+                        loss(member.fit_loss), loss(member.validation_loss),
+                        member.operations / 1e3);
   }
+  for (const std::string& note : report.notes) text += fmt::format("  note: {}\n", note);
   return text;
 }
 

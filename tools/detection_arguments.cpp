@@ -1,6 +1,8 @@
 #include "tools/detection_arguments.hpp"
 
 #include <CLI/CLI.hpp>
+#include <map>
+#include <string>
 
 #include "tools/kafka_arguments.hpp"
 #include "tools/truth.hpp"
@@ -12,6 +14,11 @@ void DetectionArguments::add_to(CLI::App& command) {
       ->check(CLI::ExistingFile);
   command.add_option("--model", model,
                      "Kind of model, as model.kind: auto, pca, dense_ae, vae ...");
+  command.add_option("--effort", effort, "Of kind auto: low, normal or high")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, models::Effort>{
+          {"low", models::Effort::kLow},
+          {"normal", models::Effort::kNormal},
+          {"high", models::Effort::kHigh}}));
   command.add_option("--seed", seed, "Of training; the same seed and rows give the same model");
   command.add_option("--device", device, "auto, cpu, cuda or cuda:N");
   command
@@ -34,6 +41,7 @@ Result<config::Options> DetectionArguments::options() const {
     }
   }
   if (!model.empty()) options.model.kind = model;
+  if (effort) options.model.effort = *effort;
   if (seed) options.model.seed = *seed;
   if (!device.empty()) options.model.device = device;
   if (!train_labels.empty()) {

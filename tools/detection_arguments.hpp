@@ -17,11 +17,12 @@ namespace anomalyd::tools {
 struct DetectionArguments {
   std::string config_file;
   std::string model;
+  std::optional<models::Effort> effort;
   std::optional<std::uint64_t> seed;
   std::string device;
   std::string train_labels;
 
-  /// Adds --config, --model, --seed, --device and --train-labels.
+  /// Adds --config, --model, --effort, --seed, --device and --train-labels.
   void add_to(CLI::App& command);
   /// The options of the file, or every default without one. Errors: kInvalid.
   [[nodiscard]] Result<config::Options> options() const;

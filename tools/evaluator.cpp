@@ -76,8 +76,12 @@ Status Evaluator::evaluate(std::size_t index, ModelFactory& factory) {
   const Dataset::Entry& entry = set_.entries[index];
   const auto series = set_.read(entry);
   if (!series) return Failure{series.error()};
+  EvaluationOptions options = options_.each;
+  if (const auto model = options_.learned.find(entry.id()); model != options_.learned.end()) {
+    options.checkpoints = {model->second};
+  }
   std::size_t told = 0;
-  const auto scored = score_series(*series, entry.id(), entry.train_end, options_.each, factory,
+  const auto scored = score_series(*series, entry.id(), entry.train_end, options, factory,
                                    [&](std::size_t rows) {
                                      rows_done_ += rows - told;
                                      told = rows;

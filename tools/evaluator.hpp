@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,8 @@ class Evaluator {
  public:
   struct Options {
     EvaluationOptions each{};
+    /// Checkpoints that series are judged with, by the id of the series; others: `each`.
+    std::map<std::string, std::filesystem::path> learned{};
     std::filesystem::path out;  ///< Scores go to <out>/<group>/<entity>.csv.
     std::size_t jobs = 1;       ///< >= 1. Series at the same time.
     std::string what = "evaluating";

@@ -24,11 +24,11 @@ Status PipelineRun::load(const std::filesystem::path& checkpoint) {
 Status PipelineRun::ingest(const SampleBlock& block) {
   pipeline_of(block.partition()).ingest(block);
   if (auto settled = settle(); !settled) return settled;
-  return learn(Patience::kUsual);
+  return learn(pipeline::Input::kGoesOn);
 }
 
 Status PipelineRun::finish() {
-  if (auto learned = learn(Patience::kNone); !learned) return learned;
+  if (auto learned = learn(pipeline::Input::kHasEnded); !learned) return learned;
   for (auto& [partition, one] : pipelines_) one.flush();
   return settle();
 }
@@ -48,15 +48,13 @@ Status PipelineRun::settle() {
   return {};
 }
 
-Status PipelineRun::learn(Patience patience) {
+Status PipelineRun::learn(pipeline::Input input) {
   std::map<std::string, PartitionPipeline::Candidates> groups;
   for (const auto& [partition, one] : pipelines_) {
     for (auto& [key, candidates] : one.candidates()) groups[key] += std::move(candidates);
   }
   for (const auto& [key, group] : groups) {
-    const bool now =
-        patience == Patience::kNone ? group.waiting > 0 : group.may_be_learned(options_.training);
-    if (!now) continue;
+    if (!group.may_be_learned(options_.training, input)) continue;
     if (auto trained = train(key, group.channels); !trained) return trained;
   }
   return settle();

@@ -47,10 +47,9 @@ class PipelineRun {
     std::shared_ptr<const pipeline::LearnedGroup> group;
     std::unique_ptr<Scorer> scorer;
   };
-  enum class Patience { kUsual, kNone };
 
   [[nodiscard]] Status settle();
-  [[nodiscard]] Status learn(Patience patience);
+  [[nodiscard]] Status learn(pipeline::Input input);
   [[nodiscard]] Status train(const std::string& key, const std::vector<Channel>& channels);
   void install(Model model);
   [[nodiscard]] Result<Residuals> score(const pipeline::ScoreRequest& request);

@@ -26,34 +26,6 @@ bool fits(const Memory::Bank& bank, std::size_t channels, std::uint32_t width) {
          bank.candidates.size() / (channels + code) * bank.stride <= bank.next_start;
 }
 
-void save_bank(const Memory::Bank& bank, StateWriter& out) {
-  out.put(bank.window);
-  out.put(bank.width);
-  out.put(bank.stride);
-  out.put(bank.capacity);
-  out.put(bank.next_start);
-  out.put_all(bank.codes->values);
-  out.put_all(bank.limits);
-  out.put_all(bank.calibration);
-  out.put_all(bank.candidates);
-}
-
-bool load_bank(Memory::Bank& bank, StateReader& in) {
-  std::vector<float> values;
-  if (!in.get(bank.window) || !in.get(bank.width) || !in.get(bank.stride) ||
-      !in.get(bank.capacity) || !in.get(bank.next_start) || !in.get_all(values) ||
-      !in.get_all(bank.limits) || !in.get_all(bank.calibration) || !in.get_all(bank.candidates)) {
-    return false;
-  }
-  if (bank.window == 0 || bank.width == 0 || bank.stride == 0 || bank.capacity > kMostCapacity ||
-      values.size() % bank.width != 0 || !are_usable(values) || !are_usable(bank.limits) ||
-      !are_usable(bank.calibration) || !are_usable(bank.candidates)) {
-    return false;
-  }
-  bank.codes = make_codes(std::move(values), bank.width);
-  return true;
-}
-
 }  // namespace
 
 std::shared_ptr<const Memory::Codes> make_codes(std::vector<float> values, std::size_t width) {
@@ -105,9 +77,37 @@ bool Memory::fits(std::size_t channels, std::span<const std::uint32_t> widths) c
   return true;
 }
 
+void Memory::Bank::save(StateWriter& out) const {
+  out.put(window);
+  out.put(width);
+  out.put(stride);
+  out.put(capacity);
+  out.put(next_start);
+  out.put_all(codes->values);
+  out.put_all(limits);
+  out.put_all(calibration);
+  out.put_all(candidates);
+}
+
+bool Memory::Bank::load(StateReader& in) {
+  std::vector<float> values;
+  if (!in.get(window) || !in.get(width) || !in.get(stride) || !in.get(capacity) ||
+      !in.get(next_start) || !in.get_all(values) || !in.get_all(limits) ||
+      !in.get_all(calibration) || !in.get_all(candidates)) {
+    return false;
+  }
+  if (window == 0 || width == 0 || stride == 0 || capacity > kMostCapacity ||
+      values.size() % width != 0 || !are_usable(values) || !are_usable(limits) ||
+      !are_usable(calibration) || !are_usable(candidates)) {
+    return false;
+  }
+  codes = make_codes(std::move(values), width);
+  return true;
+}
+
 void Memory::save(StateWriter& out) const {
   out.put(static_cast<std::uint32_t>(banks.size()));
-  for (const Bank& bank : banks) save_bank(bank, out);
+  for (const Bank& bank : banks) bank.save(out);
   out.put(rows);
   out.put(next_update);
   out.put(rows_per_update);
@@ -118,7 +118,7 @@ bool Memory::load(StateReader& in) {
   if (!in.get(size)) return false;
   banks.clear();
   for (std::uint32_t b = 0; b < size; ++b) {
-    if (!load_bank(banks.emplace_back(), in)) return false;
+    if (!banks.emplace_back().load(in)) return false;
   }
   return in.get(rows) && in.get(next_update) && in.get(rows_per_update) && next_update >= rows &&
          next_update - rows <= kMostRowsToUpdate && rows_per_update <= kMostRowsToUpdate;

@@ -37,6 +37,8 @@ struct Memory {
     [[nodiscard]] std::size_t size(std::size_t channels) const noexcept {
       return codes->squares.size() / channels;
     }
+    void save(StateWriter& out) const;
+    [[nodiscard]] bool load(StateReader& in);
   };
 
   std::vector<Bank> banks;            ///< In the order of the members that have one.

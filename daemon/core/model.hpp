@@ -84,6 +84,8 @@ struct TrainingSet {
     std::vector<float> rows;  ///< [num_rows x channels], scaled; NaN where missing. In time order.
     std::vector<std::int64_t> times{};   ///< Microseconds, one per row; all 0 if empty.
     std::vector<std::int16_t> labels{};  ///< Index of a class, or -1, per row; all -1 if empty.
+    /// Rows, in order, that do not follow on the one before them: no window spans one.
+    std::vector<std::size_t> breaks{};
   };
   std::vector<Channel> channels;
   std::vector<Series> series;
@@ -108,8 +110,11 @@ struct TrainingReport {
     double fit_loss = 0;
     double validation_loss = 0;  ///< The same on the later rows kept out; NaN without any.
     int epochs = 0;              ///< 0 for closed forms.
+    /// Floating-point operations to score one window, two for a multiplication and its addition.
+    double operations = 0;
   };
   std::vector<Member> members;
+  std::vector<std::string> notes;  ///< Where the model is not as it was asked for: sentences.
   std::size_t windows = 0;
   double seconds = 0;
 };

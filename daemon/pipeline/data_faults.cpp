@@ -134,6 +134,12 @@ void DataFaults::on_unknown_channel(const std::string& name, EventTime time, con
   events.push_back({AlertType::kChangedChannels, AlertState::kResolve, time, detail});
 }
 
+bool DataFaults::is_open() const noexcept {
+  return skewed_since_ != 0 || std::ranges::any_of(channels_, [](const PerChannel& channel) {
+           return channel.stuck != 0 || channel.gone != 0;
+         });
+}
+
 void DataFaults::save(StateWriter& out) const {
   out.put_all(channels_);
   out.put(late_run_);

@@ -56,6 +56,7 @@ Detector Detector::calibrate(std::span<const float> residuals, std::size_t membe
 }
 
 void Detector::use(const Options& options) {
+  per_regime_ = options.per_regime;
   for (Detector& regime : regimes_) regime.use(options);
   alpha_ = options.alpha.value_or(std::min(kMaxAlpha, options.budget / theta_));
   Threshold::Options threshold = options.threshold;
@@ -67,7 +68,8 @@ void Detector::use(const Options& options) {
 
 Verdict Detector::judge(std::span<const float> residuals, std::int16_t regime) {
   const auto index = static_cast<std::size_t>(regime);
-  const bool own = regime >= 0 && index < regimes_.size() && regimes_[index].channels() > 0;
+  const bool own =
+      per_regime_ && regime >= 0 && index < regimes_.size() && regimes_[index].channels() > 0;
   active_ = own ? regime : -1;
   return own ? regimes_[index].judge_here(residuals) : judge_here(residuals);
 }

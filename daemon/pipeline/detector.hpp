@@ -112,6 +112,7 @@ class Detector {
   Calibration calibration_;
   Threshold threshold_;
   AlertRule rule_;
+  bool per_regime_ = true;
   std::vector<Detector> regimes_;  // those with too few rows have no channels, and are not used
   std::int32_t active_ = -1;       // which of them judged last; -1: this one did
 };

@@ -21,7 +21,14 @@ struct ScaledRows {
   std::vector<std::uint8_t> filler;  // [n]; 1 for an inserted row
   std::vector<std::int64_t> times;   // microseconds; an inserted row has that of the row behind it
   std::vector<std::int16_t> labels;  // class of each row, or -1; empty without labels
+  std::vector<bool> faults;          // whether that is a fault; empty without labels
+  std::vector<std::size_t> breaks;   // rows behind a gap that no window spans
 
+  /// Whether there is a break within the window that ends at row `i`.
+  [[nodiscard]] bool is_torn(std::size_t i, std::size_t context) const {
+    const auto behind = std::ranges::upper_bound(breaks, i);
+    return behind != breaks.begin() && i - *(behind - 1) < context - 1;
+  }
   /// The first values, NaN where missing.
   [[nodiscard]] std::vector<float> observed(std::size_t count) const {
     std::vector<float> values{held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count)};
@@ -46,6 +53,7 @@ ScaledRows scale_rows(const History& history, Scaler& scaler) {
     const std::uint32_t gap = history.gaps[i];
     if (gap == History::kRestart) {
       scaler.restart();
+      if (i > 0) scaled.breaks.push_back(scaled.filler.size());
     } else {
       for (std::size_t cell = 0; cell < gap * width; ++cell) append(NAN);
       scaled.filler.insert(scaled.filler.end(), gap, std::uint8_t{1});
@@ -88,13 +96,12 @@ struct Place {
 };
 
 /// Residuals of the rows [first, n), which the model was not fitted to, NaN where a cell was
-/// missing or a person has found a fault. `memory` moves on with them. Rows before the first one
-/// repeat it.
+/// missing, the window spans a gap, or a person has found a fault. `memory` moves on with them.
+/// Rows before the first one repeat it.
 Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, std::size_t first,
                                      Place place, Memory& memory, const std::stop_token& stop) {
   const std::size_t channels = scorer.info().channels.size();
   const std::size_t context = scorer.info().context, n = scaled.filler.size();
-  const std::vector<std::string>& classes = scorer.info().classes;
   CalibrationRows all;
   for (std::size_t begin = first; begin < n; begin += kRowsPerCall) {
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "training was stopped");
@@ -116,12 +123,10 @@ Result<CalibrationRows> residuals_of(Scorer& scorer, const ScaledRows& scaled, s
     if (!residuals) return fail(std::move(residuals.error()), "scoring the calibration rows");
     const std::size_t stride = residuals->members * channels;
     for (std::size_t i = begin; i < end; ++i) {
-      const bool is_fault =
-          !scaled.labels.empty() && scaled.labels[i] >= 0 &&
-          classes.size() > static_cast<std::size_t>(scaled.labels[i]) &&
-          classes[static_cast<std::size_t>(scaled.labels[i])].starts_with(kFaultClass);
+      const bool is_fault = !scaled.faults.empty() && scaled.faults[i];
+      const bool is_torn = scaled.is_torn(i, context);
       for (std::size_t j = 0; j < stride; ++j) {
-        if (is_fault || scaled.missing[i * channels + j % channels]) {
+        if (is_fault || is_torn || scaled.missing[i * channels + j % channels]) {
           residuals->values[(i - begin) * stride + j] = NAN;
         }
       }
@@ -158,10 +163,10 @@ struct Prepared {
   std::size_t fitted = 0;  // the first so many rows fit the weights, those behind them calibrate
 };
 
-/// On the scalers of `before` where it knows a series; with the labels of rows if there are
-/// classes.
+/// On the scalers of `before` where it knows a series.
 std::vector<Prepared> prepare(std::span<const History> histories, const PipelineOptions& options,
-                              const LearnedGroup* before, const std::vector<std::string>& classes) {
+                              const LearnedGroup* before) {
+  const std::vector<std::string> classes = classes_of(options.training.labels);
   std::vector<Prepared> all;
   for (const History& history : histories) {
     const auto* known = before == nullptr ? nullptr : before->find(history.series);
@@ -170,6 +175,10 @@ std::vector<Prepared> prepare(std::span<const History> histories, const Pipeline
     ScaledRows rows = scale_rows(history, scaler);
     if (!classes.empty()) {
       rows.labels = label_rows(options.training.labels, classes, history.series, rows.times);
+      for (const std::int16_t label : rows.labels) {
+        rows.faults.push_back(label >= 0 &&
+                              classes[static_cast<std::size_t>(label)].starts_with(kFaultClass));
+      }
     }
     const std::size_t fitted = rows_to_fit(rows.filler.size(), options.training.calibration_share);
     all.push_back({std::move(scaler), std::move(rows), fitted});
@@ -405,15 +414,14 @@ Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
                                                       const PipelineOptions& options,
                                                       const LearnedGroup* before,
                                                       std::stop_token stop) {
-  return calibrate(scorer, histories, prepare(histories, options, before, scorer.info().classes),
-                   options, stop);
+  return calibrate(scorer, histories, prepare(histories, options, before), options, stop);
 }
 
 Result<Learned> learn(std::span<const History> histories, const std::vector<Channel>& channels,
                       ModelFactory& factory, const PipelineOptions& options,
                       const ProgressFn& progress, std::stop_token stop) {
   TrainingSet set{channels, {}, classes_of(options.training.labels)};
-  const std::vector<Prepared> prepared = prepare(histories, options, nullptr, set.classes);
+  const std::vector<Prepared> prepared = prepare(histories, options, nullptr);
   for (std::size_t i = 0; i < histories.size(); ++i) {
     const auto& [scaler, rows, fitted] = prepared[i];
     const auto first = [count = fitted](const auto& values) {
@@ -421,8 +429,10 @@ Result<Learned> learn(std::span<const History> histories, const std::vector<Chan
       return Values(values.begin(),
                     values.begin() + static_cast<std::ptrdiff_t>(std::min(count, values.size())));
     };
+    std::vector<std::size_t> breaks = rows.breaks;
+    std::erase_if(breaks, [count = fitted](std::size_t row) { return row >= count; });
     set.series.push_back({histories[i].series, rows.observed(fitted * channels.size()),
-                          first(rows.times), first(rows.labels)});
+                          first(rows.times), first(rows.labels), std::move(breaks)});
   }
 
   Learned learned;

@@ -71,11 +71,11 @@ void PartitionPipeline::ingest(const SampleBlock& block) {
     if (outcome == Windower::Outcome::kLate) {
       ++counters_.late;
       DataFaults::Events events;
-      series.track.faults.on_late(sample.time, series.windower.last_time(), options_.faults,
-                                  events);
+      series.live.track.faults.on_late(sample.time, series.windower.last_time(), options_.faults,
+                                       events);
       publish_faults(series, events, sample.time, sample.offset);
     }
-    if (!series.touched && !series.fresh.empty()) {
+    if (!series.touched && !series.live.fresh.empty()) {
       series.touched = true;
       touched_.push_back(at);
     }
@@ -88,7 +88,7 @@ void PartitionPipeline::flush() {
   for (std::uint32_t at = 0; at < series_.size(); ++at) {
     Series& series = series_[at];
     series.windower.flush(options_.window, [&](const Windower::Row& row) { on_row(series, row); });
-    if (!series.fresh.empty()) touched_.push_back(at);
+    if (!series.live.fresh.empty()) touched_.push_back(at);
   }
   flush_touched();
 }
@@ -119,7 +119,7 @@ std::uint32_t PartitionPipeline::find_or_add(std::string_view id) {
 /// Options are not part of what was learned: alpha follows the budget and the period as they are.
 void PartitionPipeline::configure(Series& series) {
   const std::size_t fleet = std::max(index_.size(), series.group->learned->series.size());
-  series.track.detector.use(options_.detector_for(series.windower.period(), fleet));
+  series.live.track.detector.use(options_.detector_for(series.windower.period(), fleet));
 }
 
 void PartitionPipeline::on_row(Series& series, const Windower::Row& row) {
@@ -150,7 +150,8 @@ void PartitionPipeline::watch_unknown_channels(Series& series, const Windower::R
   for (std::size_t c = 0; c < row.values.size(); ++c) {
     if (std::isnan(row.values[c]) || std::ranges::find(known, c) != known.end()) continue;
     DataFaults::Events events;
-    series.track.faults.on_unknown_channel(columns_[c].name, row.time, options_.faults, events);
+    series.live.track.faults.on_unknown_channel(columns_[c].name, row.time, options_.faults,
+                                                events);
     publish_faults(series, events, row.time, row.offset);
     return;
   }
@@ -161,49 +162,69 @@ void PartitionPipeline::accept(Series& series, const Windower::Row& row,
                                std::span<const double> values) {
   const Group& group = *series.group;
   DataFaults::Events events;
-  series.track.faults.on_row(row, values, group.learned->info.channels, options_.faults, events);
+  series.live.track.faults.on_row(row, values, group.learned->info.channels, options_.faults,
+                                  events);
   if (!events.empty()) publish_faults(series, events, row.time, row.offset);
 
-  const NotJudged why =
-      series.track.append(row, values, options_.window, group.learned->info.context);
+  const NotJudged why = accept(series.live, row, values, group.learned->info.context);
   if (why == NotJudged::kFilling) ++counters_.rows_filling;
   if (why == NotJudged::kMissing) ++counters_.rows_missing;
-  if (series.track.provisional && series.track.num_rows() >= options_.training.rows) {
-    series.track.provisional = false;
+  if (series.shadow != nullptr) {
+    (void)accept(*series.shadow, row, values, group.challenger->info.context);
   }
-  // Its place among the fresh rows of the track, which rows that fill a gap count towards.
-  if (why == NotJudged::kJudged) series.judged.push_back(series.track.num_fresh() - 1);
-  series.fresh.push_back({0, why, row.time, row.offset});
-  series.fresh_raw.insert(series.fresh_raw.end(), values.begin(), values.end());
 }
 
-/// Turns the fresh rows of every touched series into one request per group.
+NotJudged PartitionPipeline::accept(Lane& lane, const Windower::Row& row,
+                                    std::span<const double> values, std::size_t context) const {
+  const NotJudged why = lane.track.append(row, values, options_.window, context);
+  if (lane.track.provisional && lane.track.num_rows() >= options_.training.rows) {
+    lane.track.provisional = false;
+  }
+  // Its place among the fresh rows of the track, which rows that fill a gap count towards.
+  if (why == NotJudged::kJudged) lane.judged.push_back(lane.track.num_fresh() - 1);
+  lane.fresh.push_back(
+      {0, why, row.time, row.offset, row.restart ? History::kRestart : row.missing_before});
+  lane.fresh_raw.insert(lane.fresh_raw.end(), values.begin(), values.end());
+  return why;
+}
+
+/// Turns the fresh rows of every touched series into one request per model.
 void PartitionPipeline::flush_touched() {
-  std::map<Group*, ScoreRequest> open;
+  std::map<const LearnedGroup*, ScoreRequest> open;
   for (const std::uint32_t at : touched_) {
     Series& series = series_[at];
     series.touched = false;
-    const LearnedGroup& learned = *series.group->learned;
-    ScoreRequest& request = open[series.group];
-    if (request.group == nullptr) {
-      request.group = series.group->learned;
-      request.batch.channels = learned.info.channels.size();
-      request.batch.context = learned.info.context;
+    flush_lane(open, at, series.live, series.group->learned, false);
+    if (series.shadow != nullptr) {
+      flush_lane(open, at, *series.shadow, series.group->challenger, true);
     }
-    for (ScoreRequest::Row& row : series.fresh) row.series = at;
-    series.track.flush_into(request.batch, series.judged, learned.info.context);
-    request.rows.insert(request.rows.end(), series.fresh.begin(), series.fresh.end());
-    request.raw.insert(request.raw.end(), series.fresh_raw.begin(), series.fresh_raw.end());
-    series.forget_fresh();
-    if (request.rows.size() < kRowsPerRequest) continue;
-    requests_.push_back(std::move(request));
-    open.erase(series.group);
   }
   touched_.clear();
   for (auto& [group, request] : open) requests_.push_back(std::move(request));
 }
 
-void PartitionPipeline::Series::forget_fresh() {
+void PartitionPipeline::flush_lane(std::map<const LearnedGroup*, ScoreRequest>& open,
+                                   std::uint32_t at, Lane& lane,
+                                   const std::shared_ptr<const LearnedGroup>& learned,
+                                   bool shadow) {
+  ScoreRequest& request = open[learned.get()];
+  if (request.group == nullptr) {
+    request.group = learned;
+    request.shadow = shadow;
+    request.batch.channels = learned->info.channels.size();
+    request.batch.context = learned->info.context;
+  }
+  for (ScoreRequest::Row& row : lane.fresh) row.series = at;
+  lane.track.flush_into(request.batch, lane.judged, learned->info.context);
+  request.rows.insert(request.rows.end(), lane.fresh.begin(), lane.fresh.end());
+  request.raw.insert(request.raw.end(), lane.fresh_raw.begin(), lane.fresh_raw.end());
+  lane.forget_fresh();
+  if (request.rows.size() < kRowsPerRequest) return;
+  requests_.push_back(std::move(request));
+  open.erase(learned.get());
+}
+
+void PartitionPipeline::Lane::forget_fresh() {
   // A series that has caught up needs little room again; a fleet has many of them.
   if (fresh.capacity() > kFreshRowsToKeep) {
     judged = {};
@@ -228,14 +249,21 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
     const ScoreRequest::Row& row = request.rows[i];
     Series& series = series_[row.series];
     if (row.why != NotJudged::kJudged) {
+      if (request.shadow) continue;
       publish(series, request.group->info,
-              series.incidents.skip(series.id, row.time, row.offset, options_.incidents));
+              series.live.incidents.skip(series.id, row.time, row.offset, options_.incidents));
+      record(series, request, i, mark_of(row.why));
       continue;
     }
     const auto values = std::span{residuals.values}.subspan(window * stride, stride);
     const std::int16_t window_class =
         residuals.classes.empty() ? std::int16_t{-1} : residuals.classes[window];
-    judge_row(series, request, i, window++, values, window_class);
+    if (request.shadow) {
+      judge_shadow(request, series, i, values, window_class);
+    } else {
+      judge_row(series, request, i, window, values, window_class);
+    }
+    ++window;
   }
   --requests_out_;
 }
@@ -247,19 +275,23 @@ void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, s
   const ModelInfo& model = request.group->info;
   const std::size_t channels = request.batch.channels;
   const auto raw = std::span{request.raw}.subspan(i * channels, channels);
-  const Verdict verdict = series.track.judge(model, raw, residuals, window_class);
+  const Verdict verdict = series.live.track.judge(model, raw, residuals, window_class);
   const std::string_view class_name = model.class_name(window_class);
   counters_.benign_rows += verdict.benign ? 1 : 0;
+  series.group->report.champion_alerts += verdict.alert && series.shadow != nullptr ? 1 : 0;
   ++counters_.windows_judged;
   counters_.judged_seconds += std::chrono::duration<double>(series.windower.period()).count() *
                               static_cast<double>(options_.window.stride);
   counters_.anomalous_rows += verdict.alert ? 1 : 0;
   if (observer_) observer_(series.id, row.time, verdict);
-  if (!series.incidents.concerns(verdict)) return;
-  publish(series, model,
-          series.incidents.observe(
-              series.id, {row.time, row.offset, verdict, class_name},
-              [&] { return evidence(series, request, i, window, residuals); }, options_.incidents));
+  if (series.live.incidents.concerns(verdict)) {
+    auto message = series.live.incidents.observe(
+        series.id, {row.time, row.offset, verdict, class_name},
+        [&] { return evidence(series, request, i, window, residuals); }, options_.incidents);
+    if (series.shadow != nullptr) note_incident(*series.group, message, false);
+    publish(series, model, std::move(message));
+  }
+  record(series, request, i, mark_of(series.live, verdict));
 }
 
 /// How each channel of a row took part in its score, in the units of the input.
@@ -268,10 +300,10 @@ std::vector<Alert::Feature> PartitionPipeline::evidence(const Series& series,
                                                         std::size_t row, std::size_t window,
                                                         std::span<const float> residuals) const {
   const Batch& batch = request.batch;
-  const Scaler& scaler = series.track.scaler;
-  const std::vector<double> shares = series.track.detector.attribute(residuals);
+  const Scaler& scaler = series.live.track.scaler;
+  const std::vector<double> shares = series.live.track.detector.attribute(residuals);
   const auto leader =
-      series.track.detector.leading_member(residuals, request.group->info.recalling);
+      series.live.track.detector.leading_member(residuals, request.group->info.recalling);
   const std::size_t newest = batch.windows[window].end_row * batch.channels;
   std::vector<Alert::Feature> features;
   for (std::size_t c = 0; c < batch.channels; ++c) {
@@ -294,7 +326,7 @@ void PartitionPipeline::publish(const Series& series, const ModelInfo& model,
   if (!alert) return;
   alert->model_kind = model.kind;
   alert->model_version = model.version;
-  alert->provisional = alert->provisional || series.track.provisional;
+  alert->provisional = alert->provisional || series.live.track.provisional;
   alert->input = partition_;
   counters_.incidents_opened += alert->state == AlertState::kOpen ? 1 : 0;
   alerts_.push_back(std::move(*alert));
@@ -340,8 +372,8 @@ Readiness PartitionPipeline::readiness() const {
   for (const auto& [id, at] : index_) {
     const Series& series = series_[at];
     if (series.group != nullptr) {
-      ++(series.track.provisional ? all.provisional : all.ready);
-      all.suppressed += series.track.detector.suppressed_alerts();
+      ++(series.live.track.provisional ? all.provisional : all.ready);
+      all.suppressed += series.live.track.detector.suppressed_alerts();
     } else if (series.history->size() >= options_.training.rows) {
       ++all.waiting;
     } else {
@@ -355,11 +387,13 @@ Readiness PartitionPipeline::readiness() const {
 }
 
 void PartitionPipeline::evict(Series& series) {
-  if (auto alert = series.incidents.close(series.id, series.windower.last_time(), last_offset_)) {
+  if (auto alert =
+          series.live.incidents.close(series.id, series.windower.last_time(), last_offset_)) {
     const ModelInfo& model = series.group->learned->info;
     publish(series, model, std::move(alert));
   }
   overdue_rows_ -= overdue_rows(series);
+  hand_out_record(series);
   series = Series{};
   ++counters_.series_evicted;
 }
@@ -377,7 +411,7 @@ void PartitionPipeline::sweep() {
     }
     if (series.group != nullptr) {
       DataFaults::Events events;
-      series.track.faults.on_watermark(watermark_, series.windower, options_.faults, events);
+      series.live.track.faults.on_watermark(watermark_, series.windower, options_.faults, events);
       publish_faults(series, events, watermark_, last_offset_);
     }
     ++entry;

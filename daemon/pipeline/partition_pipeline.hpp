@@ -16,6 +16,7 @@
 #include "daemon/core/batch.hpp"
 #include "daemon/core/result.hpp"
 #include "daemon/core/sample.hpp"
+#include "daemon/pipeline/judged_rows.hpp"
 #include "daemon/pipeline/learning.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 
@@ -28,8 +29,10 @@ struct ScoreRequest {
     NotJudged why = NotJudged::kJudged;
     EventTime time;
     Offset offset = 0;
+    std::uint32_t gap = 0;  ///< As in History: rows missing before it, or kRestart.
   };
   std::shared_ptr<const LearnedGroup> group;
+  bool shadow = false;      ///< Of a challenger: what comes of it is counted and not published.
   Batch batch;              ///< One window for every row that is judged, in the order of `rows`.
   std::vector<Row> rows;    ///< Series by series, each in time order.
   std::vector<double> raw;  ///< [rows x channels], as they came; NaN where missing.
@@ -56,6 +59,9 @@ struct PipelineCounters {
 
   PipelineCounters& operator+=(const PipelineCounters& other) noexcept;
 };
+
+/// Whether more samples will come.
+enum class Input : std::uint8_t { kGoesOn, kHasEnded };
 
 /// Readiness of the series of one partition, for `status` and the cold start.
 struct Readiness {
@@ -93,9 +99,42 @@ class PartitionPipeline {
   /// Alerts made so far, oldest first.
   [[nodiscard]] std::vector<Alert> take_alerts();
 
-  /// Gives series of this group a model: those that wait are judged from their first unlearned row
-  /// on, new ones start provisional.
+  /// Gives series of this group a model. Those that wait are judged from their first unlearned row
+  /// on, new ones start provisional. Those that have another version go on with this one from their
+  /// next row: with what it has seen as a challenger, or else as `group` knows them, on the rows
+  /// that are in their window. Their open incidents stay open. Only while quiescent.
   void install(const std::shared_ptr<const LearnedGroup>& group);
+
+  /// What came of a challenger so far.
+  struct ShadowReport {
+    struct Incident {
+      std::string series;
+      EventTime start;
+      bool of_challenger = false;
+    };
+    std::uint64_t rows = 0;  ///< Judged by the challenger.
+    std::uint64_t champion_alerts = 0;
+    std::uint64_t challenger_alerts = 0;
+    std::vector<Incident> incidents;  ///< Opened by either; the first kMostIncidents.
+
+    static constexpr std::size_t kMostIncidents = 1000;
+    ShadowReport& operator+=(const ShadowReport& other);
+  };
+  /// Lets `challenger` judge the rows of its group beside the model that decides. Nothing of it is
+  /// published. Replaces the challenger before. Only while quiescent.
+  void challenge(const std::shared_ptr<const LearnedGroup>& challenger);
+  /// Ends that. Only while quiescent.
+  void dismiss(const std::string& group_key);
+  [[nodiscard]] ShadowReport shadow_report(const std::string& group_key) const;
+  /// A shadow request could not be scored: its rows stay unjudged.
+  void give_up(const ScoreRequest& request);
+
+  /// All series of a group as they stand, to go on from later. Only while quiescent.
+  [[nodiscard]] std::unordered_map<std::string, LearnedGroup::Known> known_series(
+      const std::string& group_key) const;
+
+  /// Judged rows in chunks of successive rows of one series, if `training.record` is set.
+  [[nodiscard]] std::vector<JudgedRows> take_record();
 
   /// Series of one group that have no model.
   struct Candidates {
@@ -107,9 +146,10 @@ class PartitionPipeline {
     /// Adds those of another partition.
     Candidates& operator+=(Candidates other);
     /// Whether it is time to learn from those that wait: none still collects, or they have waited
-    /// long enough for the slower ones.
-    [[nodiscard]] bool may_be_learned(const TrainingOptions& options) const noexcept {
-      return waiting > 0 && (warming == 0 || most_rows >= options.enough_rows());
+    /// long enough for the slower ones, or nothing more will come.
+    [[nodiscard]] bool may_be_learned(const TrainingOptions& options, Input input) const noexcept {
+      return waiting > 0 &&
+             (input == Input::kHasEnded || warming == 0 || most_rows >= options.enough_rows());
     }
   };
   /// By group.
@@ -133,14 +173,27 @@ class PartitionPipeline {
 
   /// Writes all state; only while quiescent and with no alerts left to take.
   void save(StateWriter& out) const;
-  /// Reads it back into an empty pipeline. Install the groups first: a series whose model version
-  /// is not among them starts anew. Errors: kIncompatible when the bytes are damaged.
+  /// Reads it back into an empty pipeline. Install the groups first: a series of another version of
+  /// a model goes on as `install` says; one of a group that is not there starts anew. Errors:
+  /// kIncompatible when the bytes are damaged.
   [[nodiscard]] Status load(StateReader& in);
 
  private:
   struct Group {
     std::shared_ptr<const LearnedGroup> learned;
-    std::vector<std::size_t> columns;  // where the model's channels are in columns_
+    std::shared_ptr<const LearnedGroup> challenger;  // judges beside it; may be null
+    std::vector<std::size_t> columns;                // where the model's channels are in columns_
+    ShadowReport report{};                           // of the challenger
+  };
+  /// What one model makes of a series.
+  struct Lane {
+    SeriesTrack track;
+    IncidentPolicy incidents;
+    std::vector<std::uint32_t> judged;     // fresh rows of the track that get a window
+    std::vector<ScoreRequest::Row> fresh;  // rows since the last flush
+    std::vector<double> fresh_raw;         // their cells
+
+    void forget_fresh();
   };
   struct Series {
     std::string id;
@@ -148,14 +201,10 @@ class PartitionPipeline {
     std::unique_ptr<History> history;  // while there is no model
     std::string group_key;             // of its history so far; empty until it has some rows
     Group* group = nullptr;            // once there is one
-    SeriesTrack track;
-    IncidentPolicy incidents;
-    std::vector<std::uint32_t> judged;     // fresh rows of the track that get a window
-    std::vector<ScoreRequest::Row> fresh;  // rows since the last flush
-    std::vector<double> fresh_raw;         // their cells
-    bool touched = false;                  // listed in touched_
-
-    void forget_fresh();
+    Lane live;                         // of the model that decides
+    std::unique_ptr<Lane> shadow;      // of a challenger, while there is one
+    JudgedRows record;                 // not yet taken
+    bool touched = false;              // listed in touched_
   };
 
   std::uint32_t find_or_add(std::string_view id);
@@ -169,6 +218,21 @@ class PartitionPipeline {
   void watch_unknown_channels(Series& series, const Windower::Row& row);
   void evict(Series& series);
   void accept(Series& series, const Windower::Row& row, std::span<const double> values);
+  NotJudged accept(Lane& lane, const Windower::Row& row, std::span<const double> values,
+                   std::size_t context) const;
+  void flush_lane(std::map<const LearnedGroup*, ScoreRequest>& open, std::uint32_t at, Lane& lane,
+                  const std::shared_ptr<const LearnedGroup>& learned, bool shadow);
+  [[nodiscard]] SeriesTrack track_on(const LearnedGroup& learned, const Series& series) const;
+  void replace(Group& group, const std::shared_ptr<const LearnedGroup>& learned);
+  void shadow(Series& series);
+  void judge_shadow(const ScoreRequest& request, Series& series, std::size_t i,
+                    std::span<float> residuals, std::int16_t window_class);
+  static void note_incident(Group& group, const std::optional<Alert>& message, bool of_challenger);
+  [[nodiscard]] static RowMark mark_of(NotJudged why);
+  [[nodiscard]] static RowMark mark_of(const Lane& lane, const Verdict& verdict);
+  void record(Series& series, const ScoreRequest& request, std::size_t i, RowMark mark);
+  void hand_out_record(Series& series);
+  void record_learned(const Series& series, const History& history, std::size_t rows);
   void flush_touched();
   void sweep();
   void publish(const Series& series, const ModelInfo& model, std::optional<Alert> alert);
@@ -202,6 +266,7 @@ class PartitionPipeline {
   std::size_t requests_out_ = 0;
   std::size_t overdue_rows_ = 0;
   std::vector<Alert> alerts_;
+  std::vector<JudgedRows> record_;
   EventTime watermark_{};
   EventTime next_sweep_{};
   Offset last_offset_ = 0;

@@ -36,9 +36,10 @@ void PartitionPipeline::start_if_known(Series& series) {
   if (group == nullptr) return;
   const LearnedGroup::Known& known = *group->learned->find(series.id);
   series.group = group;
-  series.track = known.track;
+  series.live.track = known.track;
   series.windower = known.windower;
   configure(series);
+  shadow(series);
 }
 
 /// True until the first row behind those that the series was learned from: what is older is not
@@ -65,17 +66,19 @@ void PartitionPipeline::start(Series& series, Group& group) {
   std::size_t next = 0;  // the first row to judge
   if (const auto* known = group.learned->find(series.id)) {
     const EventTime last = known->windower.last_time();
-    series.track = known->track;
+    series.live.track = known->track;
     // A snapshot may be older than the model: what it lacks of the rows learned from is skipped.
     series.windower.skip_to(last);
     const auto behind = std::ranges::upper_bound(history->times, last.time_since_epoch().count());
     next = static_cast<std::size_t>(behind - history->times.begin());
+    record_learned(series, *history, next);
   } else {
     // The rows that it is made from fill the window, and the rest of them are judged as well.
     const History first = history->project(group.columns, options_.training.provisional_rows);
-    series.track = provisional_track(first, *group.learned, options_);
+    series.live.track = provisional_track(first, *group.learned, options_);
   }
   configure(series);
+  shadow(series);
   std::vector<double> values;
   for (; next < history->size(); ++next) {
     const Windower::Row row = history->row(next, group.columns, values);
@@ -99,6 +102,7 @@ std::vector<Channel> PartitionPipeline::channels_of(const History& history) cons
 
 void PartitionPipeline::install(const std::shared_ptr<const LearnedGroup>& learned) {
   Group& group = groups_[group_key(learned->info.channels)];
+  if (group.learned != nullptr && group.learned != learned) replace(group, learned);
   group.learned = learned;
   look_up_columns(group);
   for (std::uint32_t at = 0; at < series_.size(); ++at) {

@@ -1,5 +1,6 @@
 // What a PartitionPipeline writes into a snapshot and reads back.
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/pipeline/partition_pipeline.hpp"
@@ -7,7 +8,13 @@
 namespace anomalyd::pipeline {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 1;
+constexpr std::uint32_t kStateVersion = 2;
+
+bool is_record(const JudgedRows& record) {
+  const auto is_mark = [](RowMark mark) { return mark <= RowMark::kIncident; };
+  return !record.marks.empty() && record.marks.size() == record.history.size() &&
+         std::ranges::all_of(record.marks, is_mark);
+}
 
 }  // namespace
 
@@ -26,14 +33,18 @@ void PartitionPipeline::save(StateWriter& out) const {
     const Series& series = series_[at];
     out.put_text(id);
     series.windower.save(out);
-    series.incidents.save(out);
+    series.live.incidents.save(out);
     out.put(series.group != nullptr);
     if (series.group == nullptr) {
       series.history->save(out);
     } else {
       out.put_text(group_key(series.group->learned->info.channels));
       out.put_text(series.group->learned->info.version);
-      series.track.save(out);
+      series.live.track.save(out);
+      out.put(!series.record.marks.empty());
+      if (series.record.marks.empty()) continue;
+      series.record.history.save(out);
+      out.put_all(series.record.marks);
     }
   }
 }
@@ -94,16 +105,32 @@ bool PartitionPipeline::load_series(StateReader& in) {
   std::string key, version;
   if (!in.get_text(key) || !in.get_text(version)) return false;
   const auto group = groups_.find(key);
-  const bool is_known = group != groups_.end() && group->second.learned->info.version == version;
+  const LearnedGroup* const learned =
+      group == groups_.end() ? nullptr : group->second.learned.get();
+  const bool same_version = learned != nullptr && learned->info.version == version;
   SeriesTrack track;
-  if (!track.load(in, is_known ? group->second.learned->pooled_memory : Memory{})) return false;
-  if (!is_known) return true;
-  if (!track.fits(group->second.learned->info)) return false;
+  if (!track.load(in, same_version ? learned->pooled_memory : Memory{})) return false;
+  bool has_record = false;
+  JudgedRows record;
+  if (!in.get(has_record)) return false;
+  if (has_record && (!record.history.load(in) || !in.get_all(record.marks) || !is_record(record))) {
+    return false;
+  }
+  if (learned == nullptr) return true;
+  const std::size_t channels = learned->info.channels.size();
+  if (same_version
+          ? !track.fits(learned->info)
+          : track.scaler.num_channels() != channels || track.faults.num_channels() != channels) {
+    return false;
+  }
+  if (has_record && record.history.width != channels) return false;
   series.history = nullptr;
   series.group = &group->second;
-  series.track = std::move(track);
   series.windower = std::move(windower);
-  series.incidents = std::move(incidents);
+  series.live.incidents = std::move(incidents);
+  series.live.track = std::move(track);
+  series.record = std::move(record);
+  if (!same_version) series.live.track = track_on(*learned, series);
   configure(series);
   return true;
 }

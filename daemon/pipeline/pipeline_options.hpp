@@ -25,6 +25,7 @@ struct TrainingOptions {
   /// 0..10. Rows, as a share of `rows`, that finished series wait for slower ones of their group
   /// before training starts.
   double patience = 0.5;
+  bool record = false;  ///< Whether judged rows are handed out, so that they can be learned from.
   std::vector<Label> labels{};  ///< What people have said of rows, for models that learn it.
 
   /// Rows of a series with which training waits for no other.

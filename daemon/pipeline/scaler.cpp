@@ -87,10 +87,24 @@ void Scaler::apply(std::span<const double> raw, std::int64_t time_us, std::span<
       channel.last_time = time_us;
       value = known ? (value - before) * 1e6 / static_cast<double>(elapsed) : std::nan("");
     }
-    const double z =
-        (value - static_cast<double>(channel.centre)) / static_cast<double>(channel.scale);
-    scaled[c] = std::isfinite(z) ? std::clamp(static_cast<float>(z), -kClip, kClip) : kMissing;
+    scaled[c] = rescale(c, value);
   }
+}
+
+float Scaler::rescale(std::size_t channel, double value) const noexcept {
+  const PerChannel& scale = channels_[channel];
+  const double z = (value - static_cast<double>(scale.centre)) / static_cast<double>(scale.scale);
+  return std::isfinite(z) ? std::clamp(static_cast<float>(z), -kClip, kClip) : kMissing;
+}
+
+bool Scaler::continue_from(const Scaler& other) noexcept {
+  bool alike = true;
+  for (std::size_t c = 0; c < channels_.size(); ++c) {
+    alike = alike && is_counter(c) == other.is_counter(c);
+    channels_[c].last_value = other.channels_[c].last_value;
+    channels_[c].last_time = other.is_counter(c) ? other.channels_[c].last_time : 0;
+  }
+  return alike;
 }
 
 void Scaler::restart() noexcept {

@@ -39,6 +39,11 @@ class Scaler {
     return static_cast<double>(channels_[channel].centre) +
            scaled * static_cast<double>(channels_[channel].scale);
   }
+  /// The opposite of `restore`: what `apply` makes of a value that is no missing one.
+  [[nodiscard]] float rescale(std::size_t channel, double value) const noexcept;
+  /// Takes over the last values of counters from another scaler of the same channels. False if only
+  /// one of them takes some channel for a counter; such a counter starts anew.
+  [[nodiscard]] bool continue_from(const Scaler& other) noexcept;
   [[nodiscard]] bool is_counter(std::size_t channel) const noexcept {
     return channels_[channel].counter != 0;
   }

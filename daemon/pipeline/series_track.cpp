@@ -119,6 +119,27 @@ Verdict SeriesTrack::judge(const ModelInfo& model, std::span<const double> raw,
   return verdict;
 }
 
+void SeriesTrack::continue_from(const SeriesTrack& other, std::size_t context) {
+  const std::size_t channels = scaler.num_channels();
+  const bool comparable = scaler.continue_from(other.scaler);
+  const std::size_t rows = comparable ? std::min(other.window_.size() / channels, context - 1) : 0;
+  window_.assign(other.window_.end() - static_cast<std::ptrdiff_t>(rows * channels),
+                 other.window_.end());
+  for (std::size_t i = 0; i < window_.size(); ++i) {
+    const std::size_t c = i % channels;
+    window_[i] = scaler.rescale(c, other.scaler.restore(c, static_cast<double>(window_[i])));
+  }
+  filled_ = std::min(other.filled_, static_cast<std::uint32_t>(rows));
+  holes_ = other.holes_;
+  hole_at_ = other.hole_at_;
+  holes_in_window_ = other.holes_in_window_;
+  since_judged_ = other.since_judged_;
+  num_rows_ = other.num_rows_;
+  faults = other.faults;
+  num_fresh_ = 0;
+  fresh_times_.clear();
+}
+
 bool SeriesTrack::fits(const ModelInfo& model) const {
   const std::size_t channels = model.channels.size();
   const std::size_t rows = window_.size() / channels;

@@ -50,6 +50,11 @@ class SeriesTrack {
   [[nodiscard]] Verdict judge(const ModelInfo& model, std::span<const double> raw,
                               std::span<float> residuals, std::int16_t window_class);
 
+  /// Takes over the rows that `other` holds and its data faults, to judge the next row of the same
+  /// series in its place; on its own scaler, for windows of `context` rows. The window fills anew
+  /// where only one of the two takes a channel for a counter. Neither may hold fresh rows.
+  void continue_from(const SeriesTrack& other, std::size_t context);
+
   /// Fresh rows appended since the last flush.
   [[nodiscard]] std::uint32_t num_fresh() const noexcept { return num_fresh_; }
   /// Rows taken in since the series was learned; a measure of its readiness.

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 /// What the partitions said when they were asked; complete when all have answered.
 struct Learner::Survey {
   std::vector<std::shared_ptr<PartitionTask>> tasks;
-  Input input = Input::kGoesOn;
+  pipeline::Input input = pipeline::Input::kGoesOn;
   std::size_t answers = 0;
   std::map<std::string, pipeline::PartitionPipeline::Candidates> groups;
 };
@@ -36,7 +36,8 @@ std::filesystem::path Learner::checkpoint_path(const std::filesystem::path& fold
   return folder / name;
 }
 
-void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks, Input input) {
+void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks,
+                       pipeline::Input input) {
   if (busy_ || tasks.empty()) return;
   busy_ = true;
   auto survey = std::make_shared<Survey>();
@@ -54,9 +55,7 @@ void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks,
 
 void Learner::decide(const Survey& survey) {
   for (const auto& [key, group] : survey.groups) {
-    const bool now = survey.input == Input::kHasEnded ? group.waiting > 0
-                                                      : group.may_be_learned(options_.training);
-    if (!now) continue;
+    if (!group.may_be_learned(options_.training, survey.input)) continue;
     const auto retry = retry_at_.find(key);
     if (retry != retry_at_.end() && outside_.clock.monotonic() < retry->second) continue;
     collect(key, group.channels, survey.tasks);

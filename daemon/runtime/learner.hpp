@@ -50,10 +50,9 @@ class Learner {
   /// Stops a training run and waits for it.
   ~Learner();
 
-  enum class Input { kGoesOn, kHasEnded };
   /// Looks at all partitions and starts training where a group has enough; at the end of the input
   /// it waits for no slower series. Control io_context.
-  void consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks, Input input);
+  void consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks, pipeline::Input input);
   [[nodiscard]] Progress progress() const;
 
   /// Where the checkpoint of a group is kept.

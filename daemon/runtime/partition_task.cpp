@@ -32,15 +32,54 @@ void PartitionTask::submit(SampleBlock block) {
   });
 }
 
-void PartitionTask::install(std::shared_ptr<const pipeline::LearnedGroup> group) {
-  asio::post(strand_, [self = shared_from_this(), group = std::move(group)] {
-    // Catching up belongs to no block of the input; a mark of its own keeps the offset in place.
-    self->pipeline_.install(group);
-    const auto end = self->blocks_.empty() ? self->finished_ : self->blocks_.back().end;
-    self->blocks_.push_back({end, 0, 0, self->outside_.clock.monotonic()});
-    self->score_requests(self->first_block_ + self->blocks_.size() - 1);
+void PartitionTask::change(std::function<void(pipeline::PartitionPipeline&)> change) {
+  asio::post(strand_, [self = shared_from_this(), change = std::move(change)]() mutable {
+    self->changes_.push_back(std::move(change));
     self->advance();
   });
+}
+
+void PartitionTask::install(std::shared_ptr<const pipeline::LearnedGroup> group) {
+  change([group = std::move(group)](pipeline::PartitionPipeline& pipeline) {
+    pipeline.install(group);
+  });
+}
+
+void PartitionTask::hold(Held held) {
+  change(
+      [self = shared_from_this(), held = std::move(held)](pipeline::PartitionPipeline& pipeline) {
+        self->held_ = true;
+        held(self->finished_, pipeline);
+      });
+}
+
+void PartitionTask::go_on(std::shared_ptr<const pipeline::LearnedGroup> group) {
+  asio::post(strand_, [self = shared_from_this(), group = std::move(group)] {
+    self->held_ = false;
+    if (group != nullptr) {
+      self->pipeline_.install(group);
+      self->score_changed();
+      self->snapshot_wanted_ = true;
+    }
+    self->advance();
+  });
+}
+
+/// Makes the changes that wait, if nothing is in flight.
+bool PartitionTask::make_changes() {
+  if (changes_.empty() || held_ || !blocks_.empty()) return false;
+  const auto change = std::move(changes_.front());
+  changes_.pop_front();
+  change(pipeline_);
+  score_changed();
+  return true;
+}
+
+/// What a change makes the pipeline ask for belongs to no block of the input; a mark of its own
+/// keeps the offset in place.
+void PartitionTask::score_changed() {
+  blocks_.push_back({finished_, 0, 0, outside_.clock.monotonic()});
+  score_requests(first_block_ + blocks_.size() - 1);
 }
 
 void PartitionTask::snapshot() {
@@ -87,6 +126,13 @@ void PartitionTask::score_requests(std::uint64_t block) {
 void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest request,
                               Result<Residuals> residuals) {
   BlockMark& mark = blocks_[block - first_block_];
+  if (!residuals && request.shadow) {
+    outside_.on_challenger_failed(residuals.error());
+    bytes_in_flight_ -= request.byte_size();
+    pipeline_.give_up(request);
+    --mark.open_requests;
+    return advance();
+  }
   if (!residuals) {
     // Rows without a verdict must not be committed away: the block stays open for ever.
     outside_.on_fatal(std::move(residuals.error()).while_doing("scoring"));
@@ -96,6 +142,7 @@ void PartitionTask::on_scored(std::uint64_t block, pipeline::ScoreRequest reques
   pipeline_.judge(request, std::move(*residuals));
   --mark.open_requests;
   send_alerts(mark.arrived);
+  send_record();
   advance();
 }
 
@@ -109,6 +156,11 @@ void PartitionTask::send_alerts(MonotonicTime arrived) {
           });
         });
   }
+}
+
+void PartitionTask::send_record() {
+  if (!outside_.on_record) return;
+  if (auto record = pipeline_.take_record(); !record.empty()) outside_.on_record(std::move(record));
 }
 
 void PartitionTask::on_acked(const Alert& alert, MonotonicTime arrived,
@@ -137,6 +189,7 @@ void PartitionTask::finish_blocks() {
 void PartitionTask::advance() {
   do {
     finish_blocks();
+    while (make_changes()) finish_blocks();
     if (retired_ && at_rest() && !last_snapshot_) last_snapshot_ = snapshot_wanted_ = true;
     if (snapshot_wanted_ && blocks_.empty() && !pending_) take_snapshot();
     if (pending_ && !pending_->publishing && alerts_acked_ >= pending_->alerts) publish_snapshot();
@@ -152,7 +205,9 @@ bool PartitionTask::at_rest() const {
 /// Windows take ten times the room of the samples they come from, so they are made only as fast as
 /// they are judged; and none while a snapshot waits for those in flight.
 bool PartitionTask::take_in() {
-  if (waiting_.empty() || snapshot_wanted_ || bytes_in_flight_ >= kBytesInFlight) return false;
+  if (waiting_.empty() || snapshot_wanted_ || held_ || !changes_.empty() ||
+      bytes_in_flight_ >= kBytesInFlight)
+    return false;
   const auto [block, arrived] = std::move(waiting_.front());
   waiting_.pop_front();
   pipeline_.ingest(block);

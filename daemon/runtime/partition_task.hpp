@@ -42,6 +42,10 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     std::function<void(const Error&)> on_fatal;
     /// An alert was acknowledged `seconds` after its row was handed to submit(). Any thread.
     std::function<void(const Alert&, double seconds)> on_alert;
+    /// Rows have been judged. Runs on the strand; empty if nobody keeps them.
+    std::function<void(std::vector<pipeline::JudgedRows>)> on_record{};
+    /// A challenger could not score; it judges no more. Runs on the strand.
+    std::function<void(const Error&)> on_challenger_failed{};
   };
   /// What the rest of the daemon may see; a copy.
   struct Status {
@@ -66,8 +70,18 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   /// Bytes of blocks that are not finished, and of rows whose model is overdue: what back-pressure
   /// looks at. Any thread.
   [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_ + overdue_bytes_; }
+  /// Runs `change` on the strand when nothing is in flight, and before anything more is taken in.
+  /// What it makes the pipeline ask for is scored like rows. Any thread.
+  void change(std::function<void(pipeline::PartitionPipeline&)> change);
   /// Any thread.
   void install(std::shared_ptr<const pipeline::LearnedGroup> group);
+  /// Takes nothing more in. When nothing is in flight, `held` runs on the strand with the offset up
+  /// to which everything is judged (nullopt: nothing was read) and the pipeline. Any thread.
+  using Held = std::function<void(std::optional<Offset>, const pipeline::PartitionPipeline&)>;
+  void hold(Held held);
+  /// Goes on after hold(), with `group` as the model that judges the next row if it is not null,
+  /// and takes a snapshot then. Any thread.
+  void go_on(std::shared_ptr<const pipeline::LearnedGroup> group);
   /// Takes a snapshot as soon as nothing is in flight; at most one at a time. Any thread.
   void snapshot();
   /// Finishes what was submitted, takes a last snapshot, then runs `done`. Any thread, once.
@@ -89,7 +103,10 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   void on_scored(std::uint64_t block, pipeline::ScoreRequest request, Result<Residuals> residuals);
   void send_alerts(MonotonicTime arrived);
   void on_acked(const Alert& alert, MonotonicTime arrived, const anomalyd::Status& status);
+  void send_record();
   void finish_blocks();
+  [[nodiscard]] bool make_changes();
+  void score_changed();
   void advance();
   void take_snapshot();
   void publish_snapshot();
@@ -109,6 +126,8 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   std::deque<std::pair<SampleBlock, MonotonicTime>> waiting_;  // submitted, not taken in
   std::optional<Offset> finished_;  // nullopt: nothing was read, so there is nothing to commit
   MonotonicTime finished_at_{};
+  std::deque<std::function<void(pipeline::PartitionPipeline&)>> changes_;  // wait for quiescence
+  bool held_ = false;
   bool snapshot_wanted_ = false;
   bool last_snapshot_ = false;  // the one before retiring has been taken
   struct PendingSnapshot {

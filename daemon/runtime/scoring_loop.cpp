@@ -51,6 +51,11 @@ void ScoringLoop::install(const std::shared_ptr<const pipeline::LearnedGroup>& g
   models_[group.get()] = std::move(model);
 }
 
+void ScoringLoop::remove(const pipeline::LearnedGroup& group) {
+  const std::lock_guard lock{mutex_};
+  models_.erase(&group);
+}
+
 void ScoringLoop::submit(pipeline::ScoreRequest request, Done done) {
   {
     const std::lock_guard lock{mutex_};

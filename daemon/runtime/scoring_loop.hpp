@@ -39,6 +39,9 @@ class ScoringLoop {
   void install(const std::shared_ptr<const pipeline::LearnedGroup>& group,
                std::unique_ptr<Scorer> scorer);
 
+  /// Forgets the model of `group`, for which no request is queued or will come.
+  void remove(const pipeline::LearnedGroup& group);
+
   /// Queues a request. `done` runs on the scoring thread and should only post.
   void submit(pipeline::ScoreRequest request, Done done);
 

@@ -106,6 +106,8 @@ Service::Service(Options options, const pipeline::PipelineOptions& pipeline_opti
     spdlog::info("model {} {} is trained: {} windows, {:.1f} s; {} series calibrated",
                  group->info.kind, group->info.version, report.windows, report.seconds,
                  group->series.size());
+    for (const std::string& note : report.notes)
+      spdlog::info("model {}: {}", group->info.version, note);
     adopt(std::move(group), std::move(scorer));
   };
   learner.on_failure = [this](const Error& error) { note_error(error); };
@@ -367,7 +369,7 @@ void Service::gather_status() {
       });
     });
   }
-  using Input = Learner::Input;
+  using pipeline::Input;
   if (!stopping_) learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
 }
 

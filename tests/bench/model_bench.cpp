@@ -42,7 +42,7 @@ struct Case {
   TorchModelFactory::Options options;
   std::size_t channels;
   std::size_t batch;
-  double flops;        // of one window; 0 if not of interest
+  double flops;        // of one window; 0 for what the model says of itself
   bool whole_windows;  // reconstruction errors of whole windows, or newest rows
 };
 
@@ -75,31 +75,14 @@ std::vector<Case> cases() {
 
 // Every kind on 4 channels, with its own defaults, and the default on many channels.
 std::vector<Case> kinds() {
-  constexpr double kInputs = 32 * 4;
-  const double dense_decoder = dense_flops({16, 64, 128, 4});
-  const double filters = 16 * dense_flops({5 * 4, 32}) + 8 * dense_flops({5 * 32, 64});
-  const double unfilters = dense_flops({16, 512}) + 16 * dense_flops({5 * 64, 32}) +
-                           dense_flops({5 * 32, 4});
-  const std::pair<const char*, double> named[] = {
-      {"predictor", 0},
-      {"pca", 0},
-      {"dense_ae", dense_flops({kInputs, 128, 64, 16}) + dense_decoder},
-      {"conv_ae", filters + dense_flops({512, 16}) + unfilters},
-      {"channel_ae", 4 * dense_flops({33, 32, 8, 32, 32})},
-      {"vae", dense_flops({kInputs, 128, 64, 32}) + dense_decoder},
-      {"conv_vae", filters + dense_flops({512, 32}) + unfilters},
-      {"cvae", dense_flops({kInputs + 11, 128, 64, 32}) + dense_flops({27, 64, 128, 4})},
-      {"aae", dense_flops({kInputs, 128, 64, 16}) + dense_decoder},
-      {"aae_cluster", 2 * dense_flops({kInputs, 128, 64, 17}) + dense_decoder},
-      {"memory", 0},
-      {"latent", 0},
-      {"linear", 0},
-      {"auto", 0}};
   std::vector<Case> cases;
-  for (const auto& [kind, flops] : named) {
-    cases.push_back(
-        {kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, flops, false});
+  for (const char* kind :
+       {"predictor", "pca", "dense_ae", "conv_ae", "channel_ae", "masked_ae", "vae", "conv_vae",
+        "cvae", "aae", "aae_cluster", "memory", "latent", "wbank", "neural", "linear", "auto"}) {
+    cases.push_back({kind, std::string{kind} + ", 4 channels", {.kind = kind}, 4, 1024, 0, false});
   }
+  cases.push_back(
+      {"auto_low", "auto, low effort", {.effort = Effort::kLow}, 4, 1024, 0, false});
   cases.push_back({"auto_38", "auto, 38 channels", {.kind = "auto"}, 38, 1024, 0, false});
   return cases;
 }
@@ -121,6 +104,7 @@ struct Trained {
   std::unique_ptr<Scorer> scorer;
   double windows_per_s = 0;    // of the history, whatever number of passes that took
   std::size_t parameters = 0;  // of one series
+  double operations = 0;       // of one window
 };
 
 Trained train(const Case& c, const Setup& setup) {
@@ -133,9 +117,12 @@ Trained train(const Case& c, const Setup& setup) {
   TrainingReport report;
   auto scorer = (*factory)->train(set, {}, {}, report);
   if (!scorer) give_up(scorer.error());
-  std::size_t parameters = 0;
-  for (const auto& member : report.members) parameters += member.parameters;
-  return {std::move(*scorer), static_cast<double>(report.windows) / report.seconds, parameters};
+  Trained trained{std::move(*scorer), static_cast<double>(report.windows) / report.seconds};
+  for (const auto& member : report.members) {
+    trained.parameters += member.parameters;
+    trained.operations += member.operations;
+  }
+  return trained;
 }
 
 // Windows of many series: each brings its history and a few new rows, as in production.
@@ -201,11 +188,11 @@ void measure(const Case& c, const Setup& setup, Figures& figures) {
   figures.emplace_back(c.name + "_parameters", static_cast<double>(model.parameters));
   figures.emplace_back(c.name + "_core_us", core_us);
   figures.emplace_back(c.name + "_product_gflops", product);
-  if (c.flops > 0) {
-    const double share = rate * c.flops / (product * 1e9);
-    std::printf("  %4.2f of %.0f GFLOP/s", share, product);
-    figures.emplace_back(c.name + "_share", share);
-  }
+  const double flops = c.flops > 0 ? c.flops : model.operations;
+  const double share = rate * flops / (product * 1e9);
+  std::printf("  %6.1f kFLOP a window, %4.2f of %.0f GFLOP/s", flops / 1e3, share, product);
+  figures.emplace_back(c.name + "_flops", flops);
+  figures.emplace_back(c.name + "_share", share);
   std::printf("\n");
 }
 

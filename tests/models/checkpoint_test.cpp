@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <string_view>
@@ -220,10 +221,10 @@ TEST(CheckpointFormat, SurvivesAManifestThatNestsForever) {
 // Rewrites a saved model, and returns what loading it says.
 class HostileCheckpoint : public CheckpointFile {
  protected:
-  std::string load_after(const std::function<void(Checkpoint&)>& change) {
-    const auto models = factory(small_options("dense_ae"));
-    const auto scorer =
-        trained(small_options("dense_ae"), training_set(2, {coupled_rows(100, 2, 1)}));
+  std::string load_after(const std::function<void(Checkpoint&)>& change,
+                         const std::string& kind = "dense_ae") {
+    const auto models = factory(small_options(kind));
+    const auto scorer = trained(small_options(kind), training_set(2, {coupled_rows(100, 2, 1)}));
     EXPECT_TRUE(models->save(*scorer, {}, path()));
     const auto bytes = read_file(path());
     auto checkpoint = decode(*bytes);
@@ -248,6 +249,24 @@ TEST_F(HostileCheckpoint, WithWeightsOfAnotherShapeIsRefused) {
 TEST_F(HostileCheckpoint, WithTooFewWeightsIsRefused) {
   EXPECT_THAT(load_after([](Checkpoint& checkpoint) { checkpoint.members[0].weights.pop_back(); }),
               HasSubstr("found 7 weights; expected 8"));
+}
+
+TEST_F(HostileCheckpoint, WithWeightsThatAreNoNumbersIsRefused) {
+  const std::vector<float> weights(16 * 12, NAN);
+  EXPECT_THAT(load_after([&](Checkpoint& checkpoint) {
+                checkpoint.members[0].weights[0].bytes = std::as_bytes(std::span{weights});
+              }),
+              HasSubstr("found weight 'layer0.weight' with values that are no numbers"));
+}
+
+TEST_F(HostileCheckpoint, WithAbsurdClassesIsRefused) {
+  const auto with_classes = [&](const std::vector<std::string>& classes) {
+    return load_after([&](Checkpoint& checkpoint) { checkpoint.classes = classes; }, "aae_cluster");
+  };
+  EXPECT_THAT(with_classes({"regime 1", "regime 2"}),
+              HasSubstr("classes: found 2 names; expected 1"));
+  EXPECT_THAT(with_classes({std::string(300, 'x')}), HasSubstr("of 300 bytes; expected different"));
+  EXPECT_THAT(with_classes({""}), HasSubstr("of 0 bytes"));
 }
 
 TEST_F(HostileCheckpoint, WithMoreSeriesThanWeightsIsRefused) {

@@ -108,6 +108,28 @@ TEST_F(MemoryOfOneChannel, IsNeededForEveryWindow) {
             "batch: found a window without a memory; expected that of its series");
 }
 
+/// Two channels that go together, and then one of them is shifted against the other.
+TEST(Memory, OfWholeWindowsKnowsWhichStatesGoTogether) {
+  std::vector<float> rows = coupled_rows(900, 2, 1);
+  for (std::size_t i = 700; i < 900; ++i) rows[2 * i] = rows[2 * (i - 300)];  // seen before, ...
+  for (std::size_t i = 700; i < 900; ++i) rows[2 * i + 1] = rows[2 * (i - 312) + 1];  // not with it
+  Options options = small_options("wbank");
+  options.epochs = 40;
+  const auto model =
+      trained(options, training_set(2, {{rows.begin(), rows.begin() + 2 * 500}}));
+  Memory memory = *model->memorize(std::span{rows}.first(2 * 400), 0, 500);
+  EXPECT_EQ(memory.banks[0].width, 2U) << "half of three numbers";
+  EXPECT_TRUE(memory.fits(2, model->info().code_widths));
+  const auto distances = go_on(model, batch_behind(model, rows, 400), memory);
+  float usual = 0;
+  float broken = 0;
+  for (std::size_t i = 0; i < distances.size(); i += 2) {
+    EXPECT_EQ(distances[i], distances[i + 1]) << "it belongs to no channel more than to another";
+    (i < 2 * 300 ? usual : broken) += distances[i] / (i < 2 * 300 ? 300 : 200);
+  }
+  EXPECT_GT(broken, 2 * usual);
+}
+
 TEST(Memory, OfAGroupHoldsTheNewestCodesOfEachSeriesAndStaysAsItIs) {
   const std::vector<std::vector<float>> series = {coupled_rows(200, 2, 1), coupled_rows(200, 2, 9)};
   const auto model = trained(small_options("bank16+bank32c"), training_set(2, series));

@@ -20,13 +20,14 @@ using Options = TorchModelFactory::Options;
 
 /// A row for each kind, for all that every one of them has to do.
 inline auto every_kind() {
-  return ::testing::Values("pca", "dense_ae", "conv_ae", "channel_ae", "vae", "conv_vae", "cvae",
-                           "aae", "aae_supervised", "aae_semi", "aae_cluster", "predictor",
-                           "memory", "latent", "auto");
+  return ::testing::Values("pca", "dense_ae", "conv_ae", "channel_ae", "masked_ae", "vae",
+                           "conv_vae", "cvae", "aae", "aae_supervised", "aae_semi", "aae_cluster", "predictor",
+                           "memory", "latent", "wbank", "auto");
 }
 /// Those that reconstruct windows, and say of the newest row just what they make of the window.
 inline auto autoencoders() {
-  return ::testing::Values("pca", "dense_ae", "conv_ae", "channel_ae", "vae", "conv_vae", "cvae");
+  return ::testing::Values("pca", "dense_ae", "conv_ae", "channel_ae", "masked_ae", "vae",
+                           "conv_vae", "cvae");
 }
 
 /// Small and quick to train; tests change what they are about.

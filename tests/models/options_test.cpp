@@ -44,6 +44,19 @@ TEST(ModelOptions, NameAKindThatDoesNotExist) {
   EXPECT_EQ(refusal({.kind = "auto+pca"}), "kind: found 'pca' twice; expected each member once");
 }
 
+TEST(ModelOptions, RefuseAWindowThatConvolutionsCannotHalve) {
+  EXPECT_EQ(refusal({.kind = "conv_vae", .window = 33}),
+            "window: found 33; expected a multiple of 4 for conv_vae");
+  EXPECT_EQ(refusal({.kind = "vae", .window = 33}), "");
+}
+
+TEST(ModelOptions, RefuseConditionsThatSayNothing) {
+  EXPECT_EQ(refusal({.kind = "cvae", .conditions = {"holiday"}}),
+            "holidays: found 0; expected 1..4096 dates for the condition 'holiday'");
+  EXPECT_EQ(refusal({.kind = "cvae", .conditions = {"hour", "hour"}}),
+            "conditions: found 'hour' twice; expected it once");
+}
+
 TEST(ModelOptions, HaveAnEffortWhereKindIsAuto) {
   for (const Effort effort : {Effort::kLow, Effort::kNormal, Effort::kHigh}) {
     EXPECT_EQ(refusal({.kind = "auto", .effort = effort}), "");
@@ -69,6 +82,11 @@ TEST(Plan, SaysWhatAutoChoseAndWhy) {
       << "twice the channels, half the series";
   EXPECT_EQ(choice(Effort::kNormal, 4, 2000),
             "linear for 2000 series of 4 channels at normal effort");
+}
+
+TEST(Plan, KnowsWhichKindsNeedLabels) {
+  EXPECT_TRUE(needs_labels("pca+aae_semi"));
+  EXPECT_FALSE(needs_labels("auto+aae_cluster"));
 }
 
 TEST(Plan, SaysNothingOfAKindThatWasNamed) {

@@ -58,6 +58,18 @@ TEST_P(EveryKindScores, TheSameWhenSlotsAreMixed) {
   EXPECT_THAT(residuals_of(scorer, batch), AllNear(one_by_one(scorer, batch), 1e-5F));
 }
 
+TEST_P(EveryKindScores, TheSameWhenSlotsAreMixedAndShareNetworks) {
+  Options options = small_options(GetParam());
+  options.scope = ModelScope::kPooledNetworks;
+  const auto scorer =
+      trained(options, training_set(2, {coupled_rows(100, 2, 1), coupled_rows(100, 2, 2)}));
+  Batch batch = batch_of(*scorer, coupled_rows(200, 2, 4));
+  for (std::size_t i = 0; i < batch.windows.size(); ++i) {
+    batch.windows[i].slot = static_cast<std::uint32_t>(i % 3);
+  }
+  EXPECT_THAT(residuals_of(scorer, batch), AllNear(one_by_one(scorer, batch), 1e-5F));
+}
+
 TEST(Scoring, AcceptsABatchWithoutWindows) {
   const auto scorer = trained(small_options("pca"), training_set(1, {coupled_rows(100, 1, 1)}));
   const auto result = scorer->score({1, scorer->info().context, {}, {}});

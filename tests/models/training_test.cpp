@@ -203,6 +203,59 @@ TEST(Training, RefusesRowsThatAreNotWhole) {
   EXPECT_THAT(result.error().message, HasSubstr("found 41 values; expected a multiple of 2"));
 }
 
+TEST(Training, RefusesLabelsThatAreNotOfEveryRow) {
+  TrainingSet set = training_set(2, {coupled_rows(60, 2, 1)});
+  set.series[0].labels.assign(61, 0);
+  TrainingReport report;
+  const auto result = factory(small_options("aae_semi"))->train(set, {}, {}, report);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message,
+            "series 's0': found 61 times or labels; expected none or one of each row");
+}
+
+TEST(Training, TeachesLabelsOnlyToKindsThatTellClassesApart) {
+  TrainingSet set = training_set(2, {coupled_rows(200, 2, 1)});
+  const std::string without = trained(small_options("dense_ae"), set)->info().version;
+  set.classes = {"normal", "fault: pump"};
+  set.series[0].labels.assign(200, 1);
+  EXPECT_EQ(trained(small_options("dense_ae"), set)->info().version, without);
+}
+
+TEST(Training, SaysWhatIsNotAsItWasAskedFor) {
+  Options options = small_options("dense_ae");
+  options.window = 32;
+  TrainingReport report;
+  trained(options, training_set(1, {coupled_rows(60, 1, 1)}), &report);
+  EXPECT_THAT(report.notes,
+              ElementsAre("dense_ae: window 8 instead of 32, for want of rows or channels",
+                          "dense_ae: latent 2 instead of 3, for want of rows or channels"));
+  trained(options, training_set(2, {coupled_rows(200, 2, 1)}), &report);
+  EXPECT_THAT(report.notes, SizeIs(0));
+}
+
+TEST(Training, HalvesAWindowToOneThatConvolutionsCanHalve) {
+  Options options = small_options("conv_ae");
+  options.window = 36;
+  const auto scorer = trained(options, training_set(2, {coupled_rows(60, 2, 1)}));
+  EXPECT_EQ(scorer->info().context, 8U) << "9 rows, of which two convolutions leave a fourth";
+}
+
+TEST(Training, FitsSeriesInTurnWhereTogetherTheyWouldTakeTooMuchMemory) {
+  Options options = small_options("dense_ae");
+  options.scope = ModelScope::kPerSeries;
+  options.batch = 65'536;  // of windows of 8 rows and 160 channels: one series
+  const std::vector<std::vector<float>> series = {coupled_rows(64, 160, 1),
+                                                  coupled_rows(64, 160, 2)};
+  std::vector<double> shares;
+  const auto both = trained(options, training_set(160, series), nullptr,
+                            [&](const auto& progress) { shares.push_back(progress.share); });
+  EXPECT_TRUE(std::ranges::is_sorted(shares));
+  ASSERT_THAT(both->info().slots, ElementsAre("s0", "s1"));
+  const auto second = trained(options, training_set(160, {series[1]}));
+  EXPECT_THAT(residuals_of(both, batch_of(*both, series[1], 2)),
+              AllNear(residuals_of(second, batch_of(*second, series[1])), 2e-3F));
+}
+
 TEST(Training, ReportsEachMember) {
   TrainingReport report;
   trained(small_options("pca+dense_ae"), training_set(2, {coupled_rows(400, 2, 1)}), &report);
@@ -216,11 +269,54 @@ TEST(Training, ReportsEachMember) {
   EXPECT_EQ(report.windows, 400U - 8 + 1);
 }
 
+// The operations of one window of 32 rows and 4 channels, by member.
+std::vector<double> operations_of(const std::string& kind, Options options = {}) {
+  options.kind = kind;
+  options.epochs = 1;
+  options.device = "cpu";
+  TrainingReport report;
+  trained(options, training_set(4, {coupled_rows(400, 4, 1)}), &report);
+  std::vector<double> operations;
+  for (const auto& member : report.members) operations.push_back(member.operations);
+  return operations;
+}
+
+TEST(Training, CountsTheOperationsOfAWindow) {
+  EXPECT_THAT(operations_of("var4+ar16"), ElementsAre(2 * 16 * 4, 2 * 16 * 4));
+  EXPECT_THAT(operations_of("dense_ae"),
+              ElementsAre(2 * (128 * 128 + 128 * 64 + 64 * 16 + 16 * 64 + 64 * 128 + 128 * 4)));
+  EXPECT_THAT(operations_of("conv_ae"),
+              ElementsAre(2 * (16 * 20 * 32 + 8 * 160 * 64 + 512 * 16 +  // to the code
+                               16 * 512 + 16 * 320 * 32 + 160 * 4)));
+  EXPECT_THAT(operations_of("channel_ae"), ElementsAre(2 * 4 * (33 * 32 + 2 * 32 * 8 + 32 * 32)));
+  EXPECT_THAT(operations_of("bank16"), ElementsAre(2 * 4 * 16 * 2048));
+  EXPECT_THAT(operations_of("wbank"),
+              ElementsAre(2 * (65 * 128 + 128 * 64 + 64 * 16 + 16 * 4096)));
+}
+
+TEST(Training, TakesFewOperationsAWindowAtLowEffort) {
+  EXPECT_THAT(operations_of("auto", {.effort = Effort::kLow}),
+              ElementsAre(2 * 48 * 4, 2 * 4 * (33 * 32 + 32 * 8 + 8 * 1024)));
+}
+
 TEST(Scope, PoolsManySeriesAndStacksFew) {
   std::vector<std::vector<float>> few(3, coupled_rows(100, 1, 1));
   std::vector<std::vector<float>> many(65, coupled_rows(40, 1, 1));
   EXPECT_THAT(trained(small_options("pca"), training_set(1, few))->info().slots, SizeIs(3));
   EXPECT_THAT(trained(small_options("pca"), training_set(1, many))->info().slots, SizeIs(0));
+}
+
+TEST(Scope, PoolsTheNetworksAloneOfManySeriesAtLowEffort) {
+  std::vector<std::vector<float>> many;
+  for (unsigned i = 0; i < 65; ++i) many.push_back(coupled_rows(40, 1, i));
+  Options options = small_options("auto");
+  options.effort = Effort::kLow;
+  TrainingReport report;
+  const auto scorer = trained(options, training_set(1, many), &report);
+  EXPECT_THAT(scorer->info().slots, SizeIs(65));
+  ASSERT_THAT(report.members, SizeIs(2));
+  EXPECT_GT(report.members[0].parameters, 65U) << "vard";
+  EXPECT_EQ(report.members[1].parameters, 9U * 32 + 2 * 32 * 8 + 32 * 8 + 32 + 8 + 32 + 8) << "latent";
 }
 
 TEST(Scope, LeavesShortSeriesToThePooledModel) {

@@ -120,6 +120,19 @@ TEST(Detector, GoesOnAfterARestartAsIfNothingHadHappened) {
   }
 }
 
+TEST(Detector, LeavesItsRegimesAloneWhenToldTo) {
+  const auto rows = normal_rows(kCalibrationRows);
+  std::vector<std::int16_t> regimes(kCalibrationRows);
+  for (std::size_t i = 0; i < regimes.size(); ++i) regimes[i] = i < 500 ? 1 : 0;
+  Detector::Options options;
+  Detector detector = Detector::calibrate(rows, kMembers, kChannels, options, regimes, 2);
+  Detector without = calibrated(options);
+  options.per_regime = false;  // as a configuration may say when a snapshot is restored
+  detector.use(options);
+  const auto unseen = normal_rows(1, 2);
+  EXPECT_EQ(detector.judge(unseen, 1).score, without.judge(unseen).score);
+}
+
 TEST(Detector, RefusesEveryTruncationOfItsState) {
   StateWriter out;
   calibrated().save(out);

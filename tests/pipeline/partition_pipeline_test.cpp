@@ -73,8 +73,8 @@ TEST_F(PartitionPipelineTest, CollectsRowsUntilThereAreEnoughToLearn) {
 
 TEST_F(PartitionPipelineTest, IsLearnedWithoutSlowerSeriesAfterHalfAsManyRowsAgain) {
   const auto may_be_learned = [&] {
-    return driver_.pipeline().candidates().at("cpu,mem").may_be_learned(
-        options_for_test().training);
+    return driver_.pipeline().candidates().at("cpu,mem").may_be_learned(options_for_test().training,
+                                                                        Input::kGoesOn);
   };
   fleet_.run({"a", "slow"}, 0, 100);
   fleet_.run({"a"}, 100, 899);
@@ -86,12 +86,28 @@ TEST_F(PartitionPipelineTest, IsLearnedWithoutSlowerSeriesAfterHalfAsManyRowsAga
 TEST(Candidates, CountTheSlowerSeriesOfOtherPartitions) {
   const TrainingOptions options{.rows = 100};
   PartitionPipeline::Candidates group{{{"cpu", "%"}}, 1, 0, 120};
-  EXPECT_TRUE(group.may_be_learned(options));
+  EXPECT_TRUE(group.may_be_learned(options, Input::kGoesOn));
   group += {{}, 0, 1, 0};
-  EXPECT_FALSE(group.may_be_learned(options));
+  EXPECT_FALSE(group.may_be_learned(options, Input::kGoesOn));
+  EXPECT_TRUE(group.may_be_learned(options, Input::kHasEnded));
   group += {{}, 1, 0, options.enough_rows()};
-  EXPECT_TRUE(group.may_be_learned(options));
-  EXPECT_FALSE((PartitionPipeline::Candidates{{}, 0, 1, 0}.may_be_learned(options)));
+  EXPECT_TRUE(group.may_be_learned(options, Input::kGoesOn));
+  const PartitionPipeline::Candidates none{{}, 0, 1, 0};
+  EXPECT_FALSE(none.may_be_learned(options, Input::kHasEnded));
+}
+
+TEST(Labels, OfFaultsKeepTheirRowsFromCalibratingModelsOfAnyKind) {
+  const auto calibration = [](const std::string& name) {
+    PipelineOptions options = options_for_test();
+    options.training.labels = {{"a", at(580), at(590), name}};
+    PipelineDriver driver{options, {{"cpu", "%"}, {"mem", "MB"}}};
+    Fleet fleet{driver};
+    fleet.run({"a"}, 0, 600);
+    PersistenceFactory factory;
+    EXPECT_TRUE(driver.train(factory));
+    return driver.group()->calibration();
+  };
+  EXPECT_NE(calibration("fault: pump"), calibration("benign: backup"));
 }
 
 TEST_F(PartitionPipelineTest, JudgesEveryRowThatCameWhileTheModelWasTrained) {

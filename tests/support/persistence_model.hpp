@@ -73,6 +73,8 @@ class PersistenceScorer final : public Scorer {
     return {};
   }
 
+  void name_version(std::string version) { info_.version = std::move(version); }
+
   std::vector<Error> fail_next;
   std::size_t max_windows = 0;  ///< 0: no limit.
   bool device_is_gone = false;
@@ -110,13 +112,15 @@ class PersistenceFactory final : public ModelFactory {
     progress({"persistence", 1.0, 0.0});
     report.windows = set.series.front().rows.size() / set.channels.size();
     ++trained;
-    return std::make_unique<PersistenceScorer>(set.channels);
+    auto scorer = std::make_unique<PersistenceScorer>(set.channels);
+    scorer->name_version(version);
+    return scorer;
   }
 
   Status save(const Scorer& scorer, const CheckpointExtras& extras,
               const std::filesystem::path& path) override {
     std::ofstream file{path, std::ios::binary};
-    file << scorer.info().channels.size() << '\n';
+    file << scorer.info().version << '\n' << scorer.info().channels.size() << '\n';
     for (const Channel& channel : scorer.info().channels) file << channel.name << '\n';
     file.write(reinterpret_cast<const char*>(extras.calibration.data()),
                static_cast<std::streamsize>(extras.calibration.size()));
@@ -126,18 +130,23 @@ class PersistenceFactory final : public ModelFactory {
 
   Result<LoadedModel> load(const std::filesystem::path& path) override {
     std::ifstream file{path, std::ios::binary};
+    std::string name;
     std::size_t size = 0;
-    if (!(file >> size)) return fail(ErrorKind::kInvalid, path.string() + ": cannot read");
+    if (!(file >> name >> size))
+      return fail(ErrorKind::kInvalid, path.string() + ": cannot read");
     file.ignore();
     std::vector<Channel> channels(size);
     for (Channel& channel : channels) std::getline(file, channel.name);
     const std::string rest{std::istreambuf_iterator<char>{file}, {}};
-    LoadedModel loaded{std::make_unique<PersistenceScorer>(channels), {}};
+    auto scorer = std::make_unique<PersistenceScorer>(channels);
+    scorer->name_version(name);
+    LoadedModel loaded{std::move(scorer), {}};
     loaded.extras.calibration.resize(rest.size());
     std::memcpy(loaded.extras.calibration.data(), rest.data(), rest.size());
     return loaded;
   }
 
+  std::string version = "test";  ///< Of what is trained next.
   int trained = 0;
   int failures = 0;  ///< So many calls of train() fail.
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,7 +54,22 @@ class PipelineDriver {
   }
   void install(std::unique_ptr<Scorer> scorer,
                std::shared_ptr<const pipeline::LearnedGroup> group) {
-    scorer_ = std::move(scorer);
+    group_ = std::move(group);
+    scorers_[group_] = std::move(scorer);
+    pipeline_.install(group_);
+    settle();
+  }
+  /// Learns another version from the rows of `histories`; it is not used yet.
+  std::shared_ptr<const pipeline::LearnedGroup> learn(
+      ModelFactory& factory, const std::vector<pipeline::History>& histories) {
+    auto learned = pipeline::learn(histories, group_->info.channels, factory, options_,
+                                   [](const auto&) {}, {});
+    if (!learned) return nullptr;
+    scorers_[learned->group] = std::move(learned->scorer);
+    return learned->group;
+  }
+  /// Makes a version that `learn` gave, or one before, the one that decides.
+  void swap(std::shared_ptr<const pipeline::LearnedGroup> group) {
     group_ = std::move(group);
     pipeline_.install(group_);
     settle();
@@ -78,7 +94,7 @@ class PipelineDriver {
 
   [[nodiscard]] pipeline::PartitionPipeline& pipeline() { return pipeline_; }
   [[nodiscard]] const std::shared_ptr<const pipeline::LearnedGroup>& group() { return group_; }
-  [[nodiscard]] const std::unique_ptr<Scorer>& scorer() const { return scorer_; }
+  [[nodiscard]] const std::unique_ptr<Scorer>& scorer() const { return scorers_.at(group_); }
 
   struct Judged {
     std::string series;
@@ -97,9 +113,10 @@ class PipelineDriver {
   }
   void settle() {
     for (auto& request : pipeline_.take_requests()) {
-      Residuals residuals{scorer_->info().members.size(), request.batch.channels, {}};
+      Scorer& scorer = *scorers_.at(request.group);
+      Residuals residuals{scorer.info().members.size(), request.batch.channels, {}};
       if (!request.batch.windows.empty())
-        residuals = std::move(scorer_->score(request.batch).value());
+        residuals = std::move(scorer.score(request.batch).value());
       pipeline_.judge(request, std::move(residuals));
     }
     for (Alert& alert : pipeline_.take_alerts()) alerts.push_back(std::move(alert));
@@ -108,8 +125,8 @@ class PipelineDriver {
   pipeline::PipelineOptions options_;
   pipeline::PartitionPipeline pipeline_;
   std::shared_ptr<const Schema> schema_;
-  std::unique_ptr<Scorer> scorer_;
-  std::shared_ptr<const pipeline::LearnedGroup> group_;
+  std::shared_ptr<const pipeline::LearnedGroup> group_;  // decides
+  std::map<std::shared_ptr<const pipeline::LearnedGroup>, std::unique_ptr<Scorer>> scorers_;
   std::optional<SampleBlock> block_;
   Offset offset_ = 0;
 };

@@ -11,6 +11,7 @@
 #include "tests/support/temporary_folder.hpp"
 #include "tools/evaluator.hpp"
 #include "tools/pipeline_run.hpp"
+#include "tools/pooled_learning.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -23,6 +24,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsNan;
 using ::testing::Not;
+using ::testing::Pair;
 
 constexpr std::size_t kTrainEnd = 400;
 
@@ -168,6 +170,50 @@ TEST(Evaluator, NamesTheSeriesThatFails) {
   set.read = [](const auto&) { return fail(ErrorKind::kInvalid, "damaged"); };
   Evaluator evaluator{{.each = {}, .out = folder.path()}, set, persistence(), {}};
   EXPECT_EQ(evaluator.run().error().message, "g/a/b: damaged");
+}
+
+/// Two series of one group, one of another with the same channels.
+LabelledSet three_series() {
+  LabelledSet set = wave_set();
+  set.entries.push_back(set.entries.front());
+  set.entries.back().entity = "c";
+  set.entries.push_back(set.entries.front());
+  set.entries.back().group = "h";
+  return set;
+}
+
+TEST(LearnPooled, LearnsAModelForEachGroupThatItsSeriesAreJudgedWith) {
+  TemporaryFolder folder;
+  const LabelledSet set = three_series();
+  PersistenceFactory factory;
+  auto learned = learn_pooled(set, {}, factory, folder.path());
+  ASSERT_TRUE(learned) << learned.error().message;
+  EXPECT_EQ(factory.trained, 2);
+  EXPECT_THAT(*learned, ElementsAre(Pair("g/a/b", folder.path() / "g.ckpt"),
+                                    Pair("g/c", folder.path() / "g.ckpt"),
+                                    Pair("h/a/b", folder.path() / "h.ckpt")));
+
+  std::vector<double> scores;
+  Evaluator evaluator{{.learned = *learned, .out = folder.path()},
+                      set,
+                      [&]() -> Result<std::unique_ptr<ModelFactory>> {
+                        return std::make_unique<PersistenceFactory>();
+                      },
+                      [&](std::size_t, const auto&, const auto& rows, const auto&) {
+                        scores = part(rows.scores, kTrainEnd, 600);
+                      }};
+  ASSERT_TRUE(evaluator.run());
+  EXPECT_EQ(scores, part(scored(wave(), {}).scores, kTrainEnd, 600))
+      << "each goes on behind the rows it was learned from, on scales of its own";
+}
+
+TEST(LearnPooled, NamesASeriesWithTooFewRows) {
+  TemporaryFolder folder;
+  LabelledSet set = three_series();
+  set.entries.back().train_end = 10;
+  PersistenceFactory factory;
+  EXPECT_EQ(learn_pooled(set, {}, factory, folder.path()).error().message,
+            "h/a/b: found too few rows to learn from");
 }
 
 TEST(PipelineRun, TakesUpAModelThatWasSaved) {
