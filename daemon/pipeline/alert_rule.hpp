@@ -62,6 +62,7 @@ class AlertRule {
   [[nodiscard]] std::uint64_t suppressed() const noexcept { return suppressed_; }
 
   [[nodiscard]] std::size_t members() const noexcept { return start_.size(); }
+  [[nodiscard]] std::size_t calibration_rows() const noexcept { return calibration_rows_; }
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);

@@ -256,10 +256,6 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
       continue;
     }
     const auto values = std::span{residuals.values}.subspan(window * stride, stride);
-    for (std::size_t c = 0; c < channels; ++c) {
-      if (!std::isnan(request.raw[i * channels + c])) continue;
-      for (std::size_t m = 0; m < residuals.members; ++m) values[m * channels + c] = NAN;
-    }
     const std::int16_t window_class =
         residuals.classes.empty() ? std::int16_t{-1} : residuals.classes[window];
     if (request.shadow) {
@@ -273,17 +269,15 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
 }
 
 void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, std::size_t i,
-                                  std::size_t window, std::span<const float> residuals,
+                                  std::size_t window, std::span<float> residuals,
                                   std::int16_t window_class) {
   const ScoreRequest::Row& row = request.rows[i];
   const ModelInfo& model = request.group->info;
-  Verdict verdict = series.live.track.detector.judge(residuals, window_class);
-  verdict.window_class = window_class;
+  const std::size_t channels = request.batch.channels;
+  const auto raw = std::span{request.raw}.subspan(i * channels, channels);
+  const Verdict verdict = series.live.track.judge(model, raw, residuals, window_class);
   const std::string_view class_name = model.class_name(window_class);
-  if (class_name.starts_with(kBenignClass)) {  // people have said that this is no fault
-    counters_.benign_rows += verdict.alert ? 1 : 0;
-    verdict.alert = verdict.condition = verdict.lasting = false;
-  }
+  counters_.benign_rows += verdict.benign ? 1 : 0;
   series.group->report.champion_alerts += verdict.alert && series.shadow != nullptr ? 1 : 0;
   ++counters_.windows_judged;
   counters_.judged_seconds += std::chrono::duration<double>(series.windower.period()).count() *

@@ -226,7 +226,7 @@ class PartitionPipeline {
   void replace(Group& group, const std::shared_ptr<const LearnedGroup>& learned);
   void shadow(Series& series);
   void judge_shadow(const ScoreRequest& request, Series& series, std::size_t i,
-                    std::span<const float> residuals, std::int16_t window_class);
+                    std::span<float> residuals, std::int16_t window_class);
   static void note_incident(Group& group, const std::optional<Alert>& message, bool of_challenger);
   [[nodiscard]] static RowMark mark_of(NotJudged why);
   [[nodiscard]] static RowMark mark_of(const Lane& lane, const Verdict& verdict);
@@ -242,7 +242,7 @@ class PartitionPipeline {
   void look_up_columns(Group& group);
   [[nodiscard]] bool load_series(StateReader& in);
   void judge_row(Series& series, const ScoreRequest& request, std::size_t row, std::size_t window,
-                 std::span<const float> residuals, std::int16_t window_class);
+                 std::span<float> residuals, std::int16_t window_class);
   [[nodiscard]] std::vector<Alert::Feature> evidence(const Series& series,
                                                      const ScoreRequest& request, std::size_t row,
                                                      std::size_t window,

@@ -95,15 +95,14 @@ void PartitionPipeline::note_incident(Group& group, const std::optional<Alert>& 
 }
 
 void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series, std::size_t i,
-                                     std::span<const float> residuals, std::int16_t window_class) {
+                                     std::span<float> residuals, std::int16_t window_class) {
   const ScoreRequest::Row& row = request.rows[i];
+  const ModelInfo& model = request.group->info;
   Lane& lane = *series.shadow;
   Group& group = *series.group;
-  const std::string_view class_name = request.group->info.class_name(window_class);
-  Verdict verdict = lane.track.detector.judge(residuals, window_class);
-  if (class_name.starts_with(kBenignClass)) {
-    verdict.alert = verdict.condition = verdict.lasting = false;
-  }
+  const std::string_view class_name = model.class_name(window_class);
+  const auto raw = std::span{request.raw}.subspan(i * model.channels.size(), model.channels.size());
+  const Verdict verdict = lane.track.judge(model, raw, residuals, window_class);
   ++group.report.rows;
   group.report.challenger_alerts += verdict.alert ? 1 : 0;
   if (!lane.incidents.concerns(verdict)) return;

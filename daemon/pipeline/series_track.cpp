@@ -104,6 +104,21 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
   fresh_times_.clear();
 }
 
+Verdict SeriesTrack::judge(const ModelInfo& model, std::span<const double> raw,
+                           std::span<float> residuals, std::int16_t window_class) {
+  for (std::size_t c = 0; c < raw.size(); ++c) {
+    if (!std::isnan(raw[c])) continue;
+    for (std::size_t i = c; i < residuals.size(); i += raw.size()) residuals[i] = NAN;
+  }
+  Verdict verdict = detector.judge(residuals, window_class);
+  verdict.window_class = window_class;
+  if (model.class_name(window_class).starts_with(kBenignClass)) {  // no fault, people have said
+    verdict.benign = verdict.alert;
+    verdict.alert = verdict.condition = verdict.lasting = false;
+  }
+  return verdict;
+}
+
 void SeriesTrack::continue_from(const SeriesTrack& other, std::size_t context) {
   const std::size_t channels = scaler.num_channels();
   const bool comparable = scaler.continue_from(other.scaler);
