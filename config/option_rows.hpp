@@ -11,8 +11,9 @@ namespace anomalyd::config {
 
 // The rows of the schema, by the sections of the file they fill. One row is one option.
 
-void add_input_rows(Schema& schema);      ///< kafka, input: where samples come from.
-void add_detection_rows(Schema& schema);  ///< window, model, training, threshold, alerts.
-void add_operation_rows(Schema& schema);  ///< batch, state, http, log, runtime: the daemon itself.
+void add_input_rows(Schema& schema);       ///< kafka, input: where samples come from.
+void add_detection_rows(Schema& schema);   ///< window, model, training, threshold, alerts.
+void add_retraining_rows(Schema& schema);  ///< retraining: when, and what becomes of challengers.
+void add_operation_rows(Schema& schema);   ///< batch, state, http, log, runtime: the daemon itself.
 
 }  // namespace anomalyd::config

@@ -61,6 +61,9 @@ class AlertRule {
   /// Alerts that the governor has held back so far. Neighbouring rows count as one.
   [[nodiscard]] std::uint64_t suppressed() const noexcept { return suppressed_; }
 
+  /// Whether the governor is where it can lower alpha no further.
+  [[nodiscard]] bool at_clamp() const noexcept { return governor_.at_clamp(); }
+
   [[nodiscard]] std::size_t members() const noexcept { return start_.size(); }
   [[nodiscard]] std::size_t calibration_rows() const noexcept { return calibration_rows_; }
 

@@ -86,6 +86,8 @@ class Detector {
   [[nodiscard]] std::uint64_t suppressed_alerts() const noexcept;
   /// Rows that it was calibrated on.
   [[nodiscard]] std::size_t calibration_rows() const noexcept { return rule_.calibration_rows(); }
+  /// Whether a governor can lower alpha no further; of any regime, where they have their own.
+  [[nodiscard]] bool at_clamp() const noexcept;
   /// Regimes that may have scales of their own; 0 without any.
   [[nodiscard]] std::size_t num_regimes() const noexcept { return regimes_.size(); }
   [[nodiscard]] std::size_t members() const noexcept { return calibration_.members(); }

@@ -16,6 +16,7 @@
 #include "daemon/core/batch.hpp"
 #include "daemon/core/result.hpp"
 #include "daemon/core/sample.hpp"
+#include "daemon/pipeline/group_facts.hpp"
 #include "daemon/pipeline/judged_rows.hpp"
 #include "daemon/pipeline/learning.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
@@ -157,6 +158,12 @@ class PartitionPipeline {
   /// The first `training.rows` rows of every waiting series of a group.
   [[nodiscard]] std::vector<History> training_set(const std::string& group_key) const;
 
+  /// What the series of each group here say about its model, for RetrainPolicy; by group. Those of
+  /// other partitions are added to it.
+  [[nodiscard]] std::map<std::string, GroupFacts> group_facts() const;
+  /// How the scores of normal rows of a group are distributed; nullptr for one that is not here.
+  [[nodiscard]] const ScoreDrift* drift(const std::string& group_key) const;
+
   [[nodiscard]] const PartitionId& partition() const noexcept { return partition_; }
   [[nodiscard]] const PipelineCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] Readiness readiness() const;
@@ -184,6 +191,19 @@ class PartitionPipeline {
     std::shared_ptr<const LearnedGroup> challenger;  // judges beside it; may be null
     std::vector<std::size_t> columns;                // where the model's channels are in columns_
     ShadowReport report{};                           // of the challenger
+    // Since `learned` began to judge:
+    ScoreDrift drift{};
+    std::uint64_t normal_rows = 0;
+    std::vector<std::uint32_t> new_columns{};  // that series have and it does not, in columns_
+  };
+  /// What is watched of a series to see whether its model still fits.
+  struct Watch {
+    std::int64_t pressed_since = 0;   // microseconds; 0: the governor is not at its clamp
+    std::int64_t alert_at = 0;        // of the last alert, held back or not
+    std::uint64_t held_back = 0;      // alerts of all time
+    std::uint32_t unknown = 0;        // leaky count of rows with channels the model lacks
+    std::uint16_t since_thinned = 0;  // rows behind the last one that ScoreDrift was offered
+    std::uint16_t settling = 0;       // rows to go until an incident is in no score any more
   };
   /// What one model makes of a series.
   struct Lane {
@@ -202,6 +222,7 @@ class PartitionPipeline {
     std::string group_key;             // of its history so far; empty until it has some rows
     Group* group = nullptr;            // once there is one
     Lane live;                         // of the model that decides
+    Watch watch;                       // of that model
     std::unique_ptr<Lane> shadow;      // of a challenger, while there is one
     JudgedRows record;                 // not yet taken
     bool touched = false;              // listed in touched_
@@ -216,6 +237,13 @@ class PartitionPipeline {
   [[nodiscard]] bool stands_where_learned(const Series& series) const;
   void start(Series& series, Group& group);
   void watch_unknown_channels(Series& series, const Windower::Row& row);
+  void watch_scores(Series& series, EventTime time, const Verdict& verdict, RowMark mark);
+  void watch_governor(Series& series) const;
+  void watch_anew(Series& series) const;
+  void note_unknown(Series& series, std::size_t column) const;
+  [[nodiscard]] bool has_new_channel(const Series& series) const;
+  void save_groups(StateWriter& out) const;
+  [[nodiscard]] bool load_groups(StateReader& in);
   void evict(Series& series);
   void accept(Series& series, const Windower::Row& row, std::span<const double> values);
   NotJudged accept(Lane& lane, const Windower::Row& row, std::span<const double> values,
@@ -267,6 +295,7 @@ class PartitionPipeline {
   std::size_t overdue_rows_ = 0;
   std::vector<Alert> alerts_;
   std::vector<JudgedRows> record_;
+  std::uint32_t thinning_;  // rows of a series of which ScoreDrift is offered one
   EventTime watermark_{};
   EventTime next_sweep_{};
   Offset last_offset_ = 0;

@@ -39,9 +39,13 @@ void PartitionPipeline::replace(Group& group, const std::shared_ptr<const Learne
     series.live.track = was_challenger && series.shadow != nullptr ? std::move(series.shadow->track)
                                                                    : track_on(*learned, series);
     series.shadow = nullptr;
+    watch_anew(series);
   }
   group.challenger = nullptr;
   group.learned = learned;
+  group.drift = {};
+  group.normal_rows = 0;
+  group.new_columns.clear();
 }
 
 void PartitionPipeline::challenge(const std::shared_ptr<const LearnedGroup>& challenger) {
