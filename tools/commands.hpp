@@ -25,6 +25,7 @@ using Command = std::function<int()>;
 // Each adds one subcommand to `app`. When it is chosen, it stores what to run in `chosen`.
 void add_completion(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);
+void add_data(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
