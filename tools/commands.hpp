@@ -27,6 +27,7 @@ void add_completion(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);
 void add_disentangle(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
+void add_data(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
 void add_fill(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
