@@ -10,6 +10,7 @@
 #include "connectors/codec/sample_decoder.hpp"
 #include "connectors/kafka/kafka_options.hpp"
 #include "connectors/kafka/kafka_source.hpp"
+#include "daemon/pipeline/gate_options.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "daemon/runtime/service_options.hpp"
 #include "models/torch_models.hpp"
@@ -54,6 +55,7 @@ struct Options {
   std::string alert_topic;
   pipeline::PipelineOptions pipeline;
   models::TorchModelFactory::Options model;  ///< Its window follows pipeline.window.
+  pipeline::GateOptions gate;
   runtime::ServiceOptions service;
   LogOptions log;
 };

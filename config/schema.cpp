@@ -53,6 +53,7 @@ Schema build() {
   add_input_rows(schema);
   add_detection_rows(schema);
   add_retraining_rows(schema);
+  add_gate_rows(schema);
   add_operation_rows(schema);
   return schema;
 }

@@ -18,7 +18,7 @@ using State = GateCheck::State;
 constexpr std::size_t kLeastCalibrationRows = 200;  // with fewer a tail is hardly more than a guess
 constexpr double kMostResting = 0.5;        // of the cells that move, that rested while learning
 constexpr double kConstantMargin = 1.25;    // a loss without a champion, in that of a constant
-constexpr double kLearnedLittle = 0.95;     // with a worse loss: as good as a constant
+constexpr double kLearnedLittle = 0.95;     // of that of a constant: nothing to speak of
 constexpr double kMostConditionRows = 0.1;  // of all; a few incidents are an onset each
 constexpr double kLeastRecall = 0.15;       // without a champion
 constexpr std::size_t kLeastFaults = 8;     // that a recall is told of
@@ -436,9 +436,12 @@ Finding Examiner::why_worse(Finding finding) const {
     return finding;
   }
   const LossRatio constant = against_constant();
-  if (constant.rows > 0 && constant.ratio >= kLearnedLittle) {
+  const auto idle = static_cast<std::size_t>(std::ranges::count_if(
+      constant.by_member, [](double ratio) { return ratio >= kLearnedLittle; }));
+  if (constant.rows > 0 && 2 * idle >= constant.by_member.size()) {
     finding.reason = GateReason::kLearnedNothing;
-    finding.sentence += fmt::format("; {:.3f} of that of a constant", constant.ratio);
+    finding.sentence += fmt::format("; {} of {} members expect no more than a constant does", idle,
+                                    constant.by_member.size());
   }
   return finding;
 }

@@ -124,9 +124,10 @@ BlockSums block_sums(std::span<const PairedLosses> series) {
   return all;
 }
 
-/// `weights` says how often each block counts.
-double ratio_of(const BlockSums& all, const std::vector<std::uint32_t>& weights) {
-  double logs = 0, used = 0;
+/// Of each member. `weights` says how often each block counts.
+void ratios_of(const BlockSums& all, const std::vector<std::uint32_t>& weights,
+               std::vector<double>& ratios) {
+  ratios.assign(all.members, 1);
   for (std::size_t m = 0; m < all.members; ++m) {
     double challenger = 0, champion = 0;
     for (std::size_t block = 0; block < weights.size(); ++block) {
@@ -135,10 +136,14 @@ double ratio_of(const BlockSums& all, const std::vector<std::uint32_t>& weights)
       champion += weights[block] * sum.champion;
     }
     if (champion <= 0 && challenger <= 0) continue;
-    logs += std::log(std::max(challenger, 1e-12) / std::max(champion, 1e-12));
-    used += 1;
+    ratios[m] = std::max(challenger, 1e-12) / std::max(champion, 1e-12);
   }
-  return used == 0 ? 1 : std::exp(logs / used);
+}
+
+double geometric_mean(const std::vector<double>& ratios) {
+  double logs = 0;
+  for (const double ratio : ratios) logs += std::log(ratio);
+  return std::exp(logs / static_cast<double>(ratios.size()));
 }
 
 }  // namespace
@@ -179,14 +184,17 @@ LossRatio compare_losses(std::span<const PairedLosses> series, double confidence
   const std::size_t blocks = all.blocks();
   if (blocks == 0 || all.rows == 0) return {};
   LossRatio result{.rows = all.rows};
-  result.ratio = ratio_of(all, std::vector<std::uint32_t>(blocks, 1));
+  ratios_of(all, std::vector<std::uint32_t>(blocks, 1), result.by_member);
+  result.ratio = geometric_mean(result.by_member);
   std::mt19937_64 random{seed};
   std::vector<double> ratios(kDraws);
   std::vector<std::uint32_t> weights(blocks);
+  std::vector<double> members;
   for (double& ratio : ratios) {
     std::ranges::fill(weights, 0U);
     for (std::size_t i = 0; i < blocks; ++i) ++weights[random() % blocks];
-    ratio = ratio_of(all, weights);
+    ratios_of(all, weights, members);
+    ratio = geometric_mean(members);
   }
   std::ranges::sort(ratios);
   const auto at = [&](double q) {

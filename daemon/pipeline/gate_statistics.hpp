@@ -36,7 +36,8 @@ struct LossRatio {
   double ratio = 1;
   double low = 1;
   double high = 1;
-  std::size_t rows = 0;  ///< It rests on; 0: there was nothing to compare.
+  std::size_t rows = 0;             ///< It rests on; 0: there was nothing to compare.
+  std::vector<double> by_member{};  ///< The ratio of each.
 };
 
 /// Compares two models by the mean absolute residual, robustly and in pairs.
