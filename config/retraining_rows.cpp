@@ -106,7 +106,7 @@ void add_retraining_rows(Schema& schema) {
   schema.option("retraining.cold_every", FIELD(pipeline.retraining.cold_every))
       .unit("trainings")
       .range(1, 1000)
-      .help("Every so manieth starts from new weights, the others from those of the champion.");
+      .help("One training in so many starts from new weights, the others from the champion's.");
   schema.option("retraining.training_deadline", FIELD(pipeline.retraining.training_deadline))
       .range(1min, days{7})
       .help("A training that takes longer is given up.");

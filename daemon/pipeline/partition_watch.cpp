@@ -26,7 +26,7 @@ bool is_for(std::int64_t since, EventTime now, std::chrono::microseconds hold) {
 
 }  // namespace
 
-/// Every so manieth row of a series, so that they are nearly independent, if it is a normal one.
+/// One row in so many of a series, which makes them nearly independent, if it is a normal one.
 void PartitionPipeline::watch_scores(Series& series, EventTime time, const Verdict& verdict,
                                      RowMark mark) {
   Group& group = *series.group;

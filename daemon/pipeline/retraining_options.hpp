@@ -54,7 +54,7 @@ struct RetrainingOptions {
   /// 0..30 d. Between the end of a training of a group and the next one that nobody asked for. It
   /// doubles, up to 16 times, while challengers do not become champions; not for the schedule.
   std::chrono::milliseconds cool_down{std::chrono::hours{1}};
-  /// 1..1000. Every so manieth training starts from new weights, the others from the champion's.
+  /// 1..1000. One training in so many starts from new weights, the others from the champion's.
   std::size_t cold_every = 10;
   std::chrono::milliseconds training_deadline{std::chrono::hours{2}};  ///< 1 min..7 d. Of one run.
 
