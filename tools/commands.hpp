@@ -28,6 +28,7 @@ void add_config(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
+void add_models(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);
 void add_replay(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);
