@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -220,6 +221,25 @@ This page is generated from the table that the loader uses.
 )";
 
 }  // namespace
+
+std::string effective_json(const Options& options, const std::vector<std::string_view>& sections) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::object();
+  for (const Option& option : schema().options()) {
+    if (std::ranges::none_of(sections, [&](auto s) { return is_within(option.path, s); })) continue;
+    const Value value = option.get(options);
+    auto& place = all[option.path];
+    if (const auto* flag = std::get_if<bool>(&value)) {
+      place = *flag;
+    } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+      place = *integer;
+    } else if (const auto* number = std::get_if<double>(&value)) {
+      place = *number;
+    } else {
+      place = in_words(option, value);
+    }
+  }
+  return all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
 
 std::string print(const Loaded& loaded) { return Printer{loaded}.print(); }
 

@@ -19,7 +19,7 @@ void add_operation_rows(Schema& schema) {
   schema.section("state", "What survives a restart.");
   schema.option("state.dir", FIELD(service.state_dir))
       .form("a folder")
-      .help("Folder for snapshots and models.");
+      .help("Folder for snapshots, models and the audit log. One daemon works on it at a time.");
   schema.option("state.snapshot_interval", FIELD(service.snapshot_interval))
       .range(1s, 1h)
       .help("Time between two snapshots.");
@@ -33,10 +33,17 @@ void add_operation_rows(Schema& schema) {
       .range(1h, std::chrono::hours{24 * 3650})
       .help("Rows this much older than the newest one are forgotten.");
 
-  schema.section("http", "Metrics, health and status.");
+  schema.option("retraining.audit_topic", FIELD(audit_topic))
+      .form("a topic")
+      .help("Where the lines of the audit log go too. Empty: only to the file.");
+
+  schema.section("http", "Metrics, health, status and commands.");
   schema.option("http.listen", FIELD(service.http.listen))
-      .form("host:port")
-      .help("Where /metrics, /healthz, /readyz and /status are served. Empty: nowhere.");
+      .form("host:port or unix:PATH")
+      .help("Where /metrics, /healthz, /readyz, /status and /models are served. Empty: nowhere.");
+  schema.option("http.remote_commands", FIELD(service.http.remote_commands))
+      .help(
+          "Take commands, such as to promote a model, from other hosts too. There is no password.");
 
   schema.section("log", "What is logged, and how.");
   schema

@@ -53,6 +53,7 @@ struct Options {
   KafkaOptions kafka;
   InputOptions input;
   std::string alert_topic;
+  std::string audit_topic;  ///< Steps in the lives of models; empty: only the file.
   pipeline::PipelineOptions pipeline;
   models::TorchModelFactory::Options model;  ///< Its window follows pipeline.window.
   pipeline::GateOptions gate;

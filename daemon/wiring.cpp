@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "config/describe.hpp"
 #include "connectors/codec/sample_decoder.hpp"
 #include "connectors/kafka/kafka_admin.hpp"
 #include "connectors/kafka/kafka_sinks.hpp"
@@ -34,12 +35,14 @@ Status prepare_topic(connectors::KafkaAdmin& admin,
 
 /// The alert topic is compacted: the newest message of an incident replaces the ones before.
 Status prepare_topics(const connectors::KafkaOptions& kafka, const std::string& alerts,
-                      const std::string& dead_letters) {
+                      const std::string& dead_letters, const std::string& audit) {
   auto admin = connectors::KafkaAdmin::connect(kafka, log_kafka);
   if (!admin) return Failure{std::move(admin.error())};
   auto prepared = prepare_topic(**admin, {alerts, -1, -1, {{"cleanup.policy", "compact"}}});
-  if (!prepared || dead_letters.empty()) return prepared;
-  return prepare_topic(**admin, {dead_letters, -1, -1, {}});
+  for (const std::string& topic : {dead_letters, audit}) {
+    if (prepared && !topic.empty()) prepared = prepare_topic(**admin, {topic, -1, -1, {}});
+  }
+  return prepared;
 }
 
 /// The record headers that series ids are made of: "header:region" names one.
@@ -111,8 +114,8 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   if (!alerts) return fail(std::move(alerts.error()), "connecting to the alert topic");
   parts.alerts = std::move(*alerts);
   parts.prepare = [kafka, alerts = options.alert_topic,
-                   dead_letters = options.input.dead_letter_topic] {
-    return prepare_topics(kafka, alerts, dead_letters);
+                   dead_letters = options.input.dead_letter_topic, audit = options.audit_topic] {
+    return prepare_topics(kafka, alerts, dead_letters, audit);
   };
 
   if (!options.input.dead_letter_topic.empty()) {
@@ -122,6 +125,15 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
     parts.dead_letters = std::move(*dead);
   }
 
+  if (!options.audit_topic.empty()) {
+    auto audit = connectors::KafkaAuditSink::connect({kafka, options.audit_topic}, log_kafka);
+    if (!audit) return fail(std::move(audit.error()), "connecting to the audit topic");
+    parts.audit = std::move(*audit);
+  }
+
+  options.service.origin = {
+      config::effective_json(options, {"input.channels", "window", "training", "model"}),
+      options.model.seed};
   if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
     options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
   }

@@ -33,6 +33,7 @@ void add_fill(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
+void add_models(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);
 void add_replay(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);

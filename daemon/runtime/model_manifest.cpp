@@ -343,6 +343,15 @@ Result<std::vector<Channel>> parse_channels(std::string_view text) {
   });
 }
 
+GateVerdict gate_verdict(const Manifest& manifest) {
+  const Json gate = object_of(manifest.gate);
+  const auto text = [&](const char* name) {
+    const auto it = gate.find(name);
+    return it != gate.end() && it->is_string() ? it->get<std::string>() : std::string{};
+  };
+  return {text("outcome"), text("reason")};
+}
+
 bool is_version_name(std::string_view text) {
   const auto fits = [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||

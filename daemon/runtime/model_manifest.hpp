@@ -54,8 +54,10 @@ struct Manifest {
   std::map<std::string, std::uint64_t> excluded_rows;  ///< By reason.
 
   std::string calibration = "{}";  ///< JSON object: a summary for people.
-  std::string gate = "{}";         ///< JSON object, as the promotion gate wrote it; {} without one.
-  std::string reason;              ///< Why it was made: "cold start", "schedule", "drift", ...
+  /// JSON object, as the promotion gate wrote it; {} without one. Only its texts `outcome` and
+  /// `reason` are looked at: see gate_verdict.
+  std::string gate = "{}";
+  std::string reason;  ///< Why it was made: "cold start", "schedule", "drift", ...
 
   std::string sha256;       ///< Of the checkpoint file, 64 hex digits.
   std::uint64_t bytes = 0;  ///< Of the checkpoint file.
@@ -87,6 +89,13 @@ struct Champion {
 // The channels of a group, as its group.json has them. Errors: kIncompatible.
 [[nodiscard]] std::string channels_to_json(const std::vector<Channel>& channels);
 [[nodiscard]] Result<std::vector<Channel>> parse_channels(std::string_view text);
+
+/// What the promotion gate came to and why: "passed", "refused". Empty where none has judged.
+struct GateVerdict {
+  std::string outcome;
+  std::string reason;
+};
+[[nodiscard]] GateVerdict gate_verdict(const Manifest& manifest);
 
 /// Whether `text` may be the name of a version, and so of files.
 [[nodiscard]] bool is_version_name(std::string_view text);

@@ -14,7 +14,6 @@
 namespace anomalyd::runtime {
 
 namespace asio = boost::asio;
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 namespace {
@@ -31,55 +30,52 @@ std::size_t pool_threads(std::size_t asked) {
 Result<std::unique_ptr<Service>> Service::create(Options options,
                                                  const pipeline::PipelineOptions& pipeline_options,
                                                  Parts parts, Clock& clock) {
-  auto snapshots = SnapshotStore::open(options.state_dir / "partitions");
-  if (!snapshots) return fail(std::move(snapshots.error()), "opening the state folder");
-  std::error_code error;
-  fs::create_directories(options.state_dir / "models", error);
-  if (error) {
-    return fail(ErrorKind::kInvalid, (options.state_dir / "models").string() +
-                                         ": cannot create the folder: " + error.message());
-  }
+  auto store = open_store(options, parts.audit.get(), clock);
+  if (!store) return fail(std::move(store.error()), "opening the state folder");
   std::unique_ptr<Service> service{new Service{std::move(options), pipeline_options,
-                                               std::move(parts), std::move(*snapshots), clock}};
+                                               std::move(parts), std::move(*store), clock}};
   if (auto loaded = service->load_models(); !loaded) return Failure{std::move(loaded.error())};
   if (!service->options_.http.listen.empty()) {
-    Service& self = *service;
-    const auto health = [](bool good, const std::string& line) {
-      return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
-    };
-    auto admin = AdminServer::listen(
-        self.control_, self.options_.http,
-        {{"/healthz",
-          [&self, health] {
-            const ServiceStatus status = self.status();
-            return health(status.progressing, status.line());
-          }},
-         {"/readyz",
-          [&self, health] {
-            const ServiceStatus status = self.status();
-            return health(status.phase == ServiceStatus::Phase::kReady, status.line());
-          }},
-         {"/status",
-          [&self] {
-            return AdminServer::Page{200, "application/json", self.status().json()};
-          }},
-         {"/metrics", [&self] {
-            return AdminServer::Page{200, "text/plain; version=0.0.4; charset=utf-8",
-                                     self.metrics_.render(self.status())};
-          }}});
+    auto admin = AdminServer::listen(service->control_, service->options_.http, service->routes());
     if (!admin) return Failure{std::move(admin.error())};
-    self.admin_ = std::move(*admin);
-    spdlog::info("HTTP on {}", self.http_address());
+    service->admin_ = std::move(*admin);
+    spdlog::info("HTTP on {}", service->http_address());
+    if (auto said = service->store_.lock->announce(service->http_address()); !said) {
+      return Failure{std::move(said.error())};
+    }
   }
   return service;
 }
 
+AdminServer::Routes Service::routes() {
+  const auto health = [](bool good, const std::string& line) {
+    return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
+  };
+  AdminServer::Routes routes = model_routes(model_control());
+  routes.pages["/healthz"] = [this, health] {
+    const ServiceStatus now = status();
+    return health(now.progressing, now.line());
+  };
+  routes.pages["/readyz"] = [this, health] {
+    const ServiceStatus now = status();
+    return health(now.phase == ServiceStatus::Phase::kReady, now.line());
+  };
+  routes.pages["/status"] = [this] {
+    return AdminServer::Page{200, "application/json", status().json()};
+  };
+  routes.pages["/metrics"] = [this] {
+    return AdminServer::Page{200, "text/plain; version=0.0.4; charset=utf-8",
+                             metrics_.render(status())};
+  };
+  return routes;
+}
+
 Service::Service(Options options, const pipeline::PipelineOptions& pipeline_options, Parts parts,
-                 SnapshotStore snapshots, Clock& clock)
+                 Store store, Clock& clock)
     : options_{std::move(options)},
       pipeline_options_{pipeline_options},
       parts_{std::move(parts)},
-      snapshots_{std::move(snapshots)},
+      store_{std::move(store)},
       clock_{clock},
       started_{clock.monotonic()},
       signals_{control_, SIGTERM, SIGINT},
@@ -101,18 +97,19 @@ Service::Service(Options options, const pipeline::PipelineOptions& pipeline_opti
   };
   scoring_ = std::make_unique<ScoringLoop>(options_.batch, clock_, std::move(events));
 
-  Learner::Outside learner{control_, *parts_.models, clock_, {}, {}};
+  Learner::Outside learner{control_, *parts_.models, clock_, *store_.models, options_.origin, {},
+                           {}};
   learner.on_model = [this](auto group, auto scorer, const TrainingReport& report) {
     spdlog::info("model {} {} is trained: {} windows, {:.1f} s; {} series calibrated",
                  group->info.kind, group->info.version, report.windows, report.seconds,
                  group->series.size());
     for (const std::string& note : report.notes)
       spdlog::info("model {}: {}", group->info.version, note);
+    delete_old_versions(pipeline::group_key(group->info.channels));
     adopt(std::move(group), std::move(scorer));
   };
   learner.on_failure = [this](const Error& error) { note_error(error); };
-  learner_ = std::make_unique<Learner>(pipeline_options_, options_.state_dir / "models",
-                                       std::move(learner));
+  learner_ = std::make_unique<Learner>(pipeline_options_, std::move(learner));
 
   PollLoop::Outside polling{
       *parts_.source, *parts_.decoder, parts_.dead_letters.get(), clock_, {}, {}, {}};
@@ -134,31 +131,6 @@ Service::~Service() {
   disk_.join();
 }
 
-Status Service::load_models() {
-  std::vector<fs::path> files;
-  if (!options_.checkpoint.empty()) files.push_back(options_.checkpoint);
-  for (const auto& entry : fs::directory_iterator{options_.state_dir / "models"}) {
-    if (entry.path().extension() == ".ckpt") files.push_back(entry.path());
-  }
-  for (const fs::path& file : files) {
-    if (auto loaded = load_model(file); !loaded) return loaded;
-  }
-  return {};
-}
-
-Status Service::load_model(const fs::path& path) {
-  auto loaded = parts_.models->load(path);
-  if (!loaded) return fail(std::move(loaded.error()), "loading the model " + path.string());
-  auto group =
-      pipeline::LearnedGroup::from_calibration(loaded->scorer->info(), loaded->extras.calibration);
-  if (!group) return fail(std::move(group.error()), "loading the model " + path.string());
-  spdlog::info("model {} {} from {}: {} channels, {} series known, on {}", (*group)->info.kind,
-               (*group)->info.version, path.string(), (*group)->info.channels.size(),
-               (*group)->series.size(), (*group)->info.device);
-  adopt(std::move(*group), std::move(loaded->scorer));
-  return {};
-}
-
 void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
                     std::unique_ptr<Scorer> scorer) {
   scoring_->install(group, std::move(scorer));
@@ -178,7 +150,7 @@ void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
 PollLoop::Assigned Service::make_task(const PartitionId& partition) {
   pipeline::PartitionPipeline pipeline{partition, pipeline_options_};
   std::optional<Offset> begin;
-  auto snapshot = snapshots_.read(partition);
+  auto snapshot = store_.snapshots.read(partition);
   const std::lock_guard lock{mutex_};
   for (const auto& group : groups_) pipeline.install(group);
   if (snapshot && *snapshot) {
@@ -197,7 +169,7 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
     status_.last_error = snapshot.error().message;
   }
   PartitionTask::Outside outside{
-      *scoring_, *parts_.alerts, snapshots_, disk_.get_executor(), clock_, {}, {}, {}, {}};
+      *scoring_, *parts_.alerts, store_.snapshots, disk_.get_executor(), clock_, {}, {}, {}, {}};
   outside.on_position = [this](Position position) { poll_->commit(std::move(position)); };
   outside.on_trouble = [this](const Error& error) { note_error(error); };
   outside.on_fatal = [this](const Error& error) {

@@ -5,7 +5,6 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,12 +20,15 @@
 #include "daemon/runtime/admin_server.hpp"
 #include "daemon/runtime/learner.hpp"
 #include "daemon/runtime/metrics.hpp"
+#include "daemon/runtime/model_control.hpp"
+#include "daemon/runtime/model_registry.hpp"
 #include "daemon/runtime/partition_task.hpp"
 #include "daemon/runtime/poll_loop.hpp"
 #include "daemon/runtime/scoring_loop.hpp"
 #include "daemon/runtime/service_options.hpp"
 #include "daemon/runtime/service_status.hpp"
 #include "daemon/runtime/snapshot_store.hpp"
+#include "daemon/runtime/state_lock.hpp"
 
 namespace anomalyd::runtime {
 
@@ -44,13 +46,15 @@ class Service {
     std::unique_ptr<Decoder> decoder;
     std::unique_ptr<AlertSink> alerts;
     std::unique_ptr<DeadLetterSink> dead_letters;  ///< May be null.
+    std::unique_ptr<AuditSink> audit;              ///< May be null.
     std::unique_ptr<ModelFactory> models;
     /// Called on the polling thread until it succeeds, before the first record is read; may be
     /// empty. Whatever the brokers must have first: the alert topic.
     std::function<Status()> prepare;
   };
 
-  /// Errors: kInvalid (state folder, address in use), kIncompatible (a checkpoint).
+  /// Errors: kInvalid (state folder, address in use), kIncompatible (a checkpoint), kUnavailable
+  /// (another process works on the state folder).
   static Result<std::unique_ptr<Service>> create(Options options,
                                                  const pipeline::PipelineOptions& pipeline,
                                                  Parts parts, Clock& clock);
@@ -65,11 +69,35 @@ class Service {
   /// host:port of the HTTP server; empty without one.
   [[nodiscard]] std::string http_address() const { return admin_ ? admin_->address() : ""; }
 
+  /// Puts a version into service: loads and checks it on the disk thread, moves the champion, and
+  /// hands the model to the pipelines. Control io_context, where `done` is called too.
+  void promote(ModelRequest request, ModelControl::Done done);
+  /// The same for the version that served before.
+  void rollback(ModelRequest request, ModelControl::Done done);
+
  private:
-  Service(Options options, const pipeline::PipelineOptions& pipeline, Parts parts,
-          SnapshotStore snapshots, Clock& clock);
+  /// What lies in the state folder.
+  struct Store {
+    std::unique_ptr<StateLock> lock;
+    SnapshotStore snapshots;
+    std::unique_ptr<AuditLog> audit;
+    std::unique_ptr<ModelRegistry> models;
+  };
+  Service(Options options, const pipeline::PipelineOptions& pipeline, Parts parts, Store store,
+          Clock& clock);
+  [[nodiscard]] static Result<Store> open_store(const Options& options, AuditSink* audit,
+                                                Clock& clock);
+  [[nodiscard]] AdminServer::Routes routes();
+  [[nodiscard]] ModelControl model_control();
   [[nodiscard]] Status load_models();
-  [[nodiscard]] Status load_model(const std::filesystem::path& path);
+  [[nodiscard]] Status begin_with_checkpoint();
+  void put_into_service(const ModelRegistry::Group& group, const std::string& version,
+                        ModelRegistry::Promotion promotion, const char* event,
+                        ModelControl::Done done);
+  void delete_old_versions(const std::string& group_key);
+  void set_pin(ModelRequest request, ModelRegistry::Pin pin, const ModelControl::Done& done);
+  void import_model(std::string package, ModelControl::Done done);
+  [[nodiscard]] std::vector<Position> positions() const;
   void adopt(std::shared_ptr<const pipeline::LearnedGroup> group, std::unique_ptr<Scorer> scorer);
   [[nodiscard]] PollLoop::Assigned make_task(const PartitionId& partition);
   [[nodiscard]] std::vector<std::shared_ptr<PartitionTask>> tasks() const;
@@ -88,7 +116,7 @@ class Service {
   const Options options_;
   const pipeline::PipelineOptions pipeline_options_;
   Parts parts_;
-  SnapshotStore snapshots_;
+  Store store_;
   Clock& clock_;
   const MonotonicTime started_;
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -21,7 +22,15 @@ struct PollOptions {
 
 /// Of an AdminServer.
 struct HttpOptions {
-  std::string listen = "127.0.0.1:9464";  ///< host:port; port 0 takes a free one; empty: none.
+  /// host:port, port 0 takes a free one; or unix:PATH; empty: none.
+  std::string listen = "127.0.0.1:9464";
+  bool remote_commands = false;  ///< Takes commands from other hosts too.
+};
+
+/// What manifests of models say of the configuration they were trained with.
+struct ModelOrigin {
+  std::string configuration = "{}";  ///< JSON object: the options that shape a model.
+  std::uint64_t seed = 0;
 };
 
 /// Of a Reservoir.
@@ -37,6 +46,7 @@ struct ServiceOptions {
   std::chrono::milliseconds status_interval{1'000};       ///< > 0. Between two looks at itself.
   std::size_t threads = 0;  ///< 0..256. Pool threads; 0 takes one per processor, at most 8.
   std::filesystem::path checkpoint;  ///< A model to begin with, besides those in state_dir.
+  ModelOrigin origin;
   bool exit_at_end = false;  ///< Stop when every partition was read to its end: for batch runs.
   PollOptions poll;
   pipeline::Batcher::Options batch;

@@ -27,7 +27,7 @@ Manifest manifest() {
   m.exclusions = {{"m1", kTime, kTime + seconds{60}, "incident 4f1c"}};
   m.excluded_rows = {{"incident", 60}};
   m.calibration = R"({"series":4})";
-  m.gate = R"({"passed":true})";
+  m.gate = R"({"outcome":"passed"})";
   m.reason = "drift";
   m.sha256 = std::string(64, 'a');
   m.bytes = 1234;

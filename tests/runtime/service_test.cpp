@@ -234,8 +234,9 @@ TEST_F(ServiceTest, StartsWithoutStateFromADamagedSnapshotAndSaysSo) {
 TEST_F(ServiceTest, SaysWhichAddressItCannotListenOn) {
   MemoryTopic topic = topic_with_faults(1);
   auto first = make(topic);
+  const TemporaryFolder other;
   Service::Options options;
-  options.state_dir = folder_.path();
+  options.state_dir = other.path();
   options.http.listen = first->http_address();
   Service::Parts parts;
   parts.source = std::make_unique<MemorySource>(topic);

@@ -1,0 +1,224 @@
+// The models of the service: loading them at the start, and commands about them while it runs.
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/post.hpp>
+#include <memory>
+#include <utility>
+
+#include "daemon/runtime/durable_file.hpp"
+#include "daemon/runtime/model_loader.hpp"
+#include "daemon/runtime/model_package.hpp"
+#include "daemon/runtime/service.hpp"
+
+namespace anomalyd::runtime {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr const char* kUnnamed = "http";  // who asks, if the request does not say
+
+std::string asker(const ModelRequest& request) {
+  return request.by.empty() ? kUnnamed : request.by;
+}
+
+/// Writes a step to the log and to the audit log.
+void tell(AuditLog& audit, const AuditEvent& event) {
+  spdlog::info("model {} of {}: {} by {}{}", event.version, event.group, event.event, event.by,
+               event.reason.empty() ? "" : ": " + event.reason);
+  if (auto written = audit.append(event); !written) {
+    spdlog::error("the audit log lacks a line: {}", written.error().message);
+  }
+}
+
+}  // namespace
+
+Result<Service::Store> Service::open_store(const Options& options, AuditSink* audit_sink,
+                                           Clock& clock) {
+  auto lock = StateLock::acquire(options.state_dir, "anomalyd");
+  if (!lock) return Failure{std::move(lock.error())};
+  auto snapshots = SnapshotStore::open(options.state_dir / "partitions");
+  if (!snapshots) return Failure{std::move(snapshots.error())};
+  AuditLog::Sink sink;
+  if (audit_sink != nullptr) {
+    sink = [audit_sink](const AuditEvent& event, std::string_view line) {
+      audit_sink->send(event.group, line);
+    };
+  }
+  auto audit = AuditLog::open(options.state_dir / "audit.ndjson", clock, std::move(sink));
+  if (!audit) return Failure{std::move(audit.error())};
+  auto models = ModelRegistry::open(
+      options.state_dir / "models", ModelRegistry::Access::kWrite,
+      {clock, [log = audit->get()](const AuditEvent& event) { tell(*log, event); }});
+  if (!models) return Failure{std::move(models.error())};
+  for (const std::string& trouble : (*models)->troubles()) spdlog::warn("{}", trouble);
+  return Store{std::move(*lock), std::move(*snapshots), std::move(*audit), std::move(*models)};
+}
+
+Status Service::load_models() {
+  auto adopted = adopt_loose_checkpoints(*store_.models, *parts_.models);
+  if (!adopted) return adopted;
+  if (!options_.checkpoint.empty()) {
+    if (auto begun = begin_with_checkpoint(); !begun) {
+      return fail(std::move(begun.error()), "loading the model " + options_.checkpoint.string());
+    }
+  }
+  auto models = load_champions(*store_.models, *parts_.models);
+  if (!models) return Failure{std::move(models.error())};
+  for (ServiceableModel& model : *models) {
+    const ModelInfo& info = model.group->info;
+    spdlog::info("model {} {} serves: {} channels, {} series known, on {}", info.kind, info.version,
+                 info.channels.size(), model.group->series.size(), info.device);
+    adopt(std::move(model.group), std::move(model.scorer));
+  }
+  return {};
+}
+
+/// The configured checkpoint serves a group that has no champion; it never replaces one.
+Status Service::begin_with_checkpoint() {
+  auto added = adopt_checkpoint(*store_.models, *parts_.models, options_.checkpoint,
+                                {"model.checkpoint", "added"});
+  if (!added) return Failure{std::move(added.error())};
+  const auto group = store_.models->group(added->group);
+  if (group && group->champion->version != added->version) {
+    spdlog::warn(
+        "model.checkpoint: version {} does not serve, for its group has the champion {}; "
+        "`anomalyctl models promote {}` would change that",
+        added->version, group->champion->version, added->version);
+  }
+  return {};
+}
+
+ModelControl Service::model_control() {
+  using Pin = ModelRegistry::Pin;
+  ModelControl control;
+  control.list = [this] { return to_json(store_.models->groups()); };
+  control.promote = [this](ModelRequest request, ModelControl::Done done) {
+    promote(std::move(request), std::move(done));
+  };
+  control.rollback = [this](ModelRequest request, ModelControl::Done done) {
+    rollback(std::move(request), std::move(done));
+  };
+  control.pin = [this](ModelRequest request, const ModelControl::Done& done) {
+    set_pin(std::move(request), Pin::kPinned, done);
+  };
+  control.unpin = [this](ModelRequest request, const ModelControl::Done& done) {
+    set_pin(std::move(request), Pin::kUnpinned, done);
+  };
+  control.import = [this](std::string package, ModelControl::Done done) {
+    import_model(std::move(package), std::move(done));
+  };
+  return control;
+}
+
+void Service::promote(ModelRequest request, ModelControl::Done done) {
+  const auto group = store_.models->group(request.group);
+  if (!group) return done(Failure{group.error()});
+  const auto manifest = ModelRegistry::version(*group, request.version);
+  if (!manifest) return done(Failure{manifest.error()});
+  const std::string why = request.why.empty() ? "asked for" : request.why;
+  put_into_service(*group, manifest->version,
+                   {.why = why, .by = asker(request), .since = positions()}, "promoted",
+                   std::move(done));
+}
+
+void Service::rollback(ModelRequest request, ModelControl::Done done) {
+  const auto group = store_.models->group(request.group);
+  if (!group) return done(Failure{group.error()});
+  if (!group->champion || group->champion->previous.empty()) {
+    return done(fail(ErrorKind::kInvalid,
+                     "group " + group->id + " (" + group->key + ") has no version to go back to"));
+  }
+  const std::string why = request.why.empty() ? "asked for" : request.why;
+  put_into_service(*group, group->champion->previous,
+                   {.why = why, .by = asker(request), .since = positions()}, "rolled_back",
+                   std::move(done));
+}
+
+void Service::put_into_service(const ModelRegistry::Group& group, const std::string& version,
+                               ModelRegistry::Promotion promotion, const char* event,
+                               ModelControl::Done done) {
+  Promoted promoted{.group = group.id, .version = version, .previous = {}, .warnings = {}};
+  if (group.champion && group.champion->version == version) {
+    promoted.previous = group.champion->previous;
+    promoted.unchanged = true;
+    return done(to_json(promoted));
+  }
+  // The disk thread takes one command after the other. Another thread may be training meanwhile.
+  asio::post(disk_, [this, group, version, promotion = std::move(promotion), event, promoted,
+                     done = std::move(done)]() mutable {
+    const std::string by = promotion.by;
+    auto loaded = load_version(*store_.models, *parts_.models, group, version);
+    Status moved;
+    if (loaded) {
+      promoted.warnings = warnings_about(loaded->manifest, group);
+      auto champion = store_.models->promote(group.key, version, std::move(promotion), event);
+      if (champion) promoted.previous = champion->previous;
+      if (!champion) moved = Failure{std::move(champion.error())};
+    } else {
+      moved = Failure{std::move(loaded.error())};
+    }
+    if (!moved) {
+      store_.models->note({"refused", group.key, version, moved.error().message, by, ""});
+    }
+    auto model = std::make_shared<decltype(loaded)>(std::move(loaded));
+    asio::post(control_, [this, model, moved, promoted, done = std::move(done)] {
+      if (!moved) return done(Failure{moved.error()});
+      adopt(std::move((*model)->group), std::move((*model)->scorer));
+      delete_old_versions((*model)->manifest.group);
+      done(to_json(promoted));
+    });
+  });
+}
+
+void Service::delete_old_versions(const std::string& group_key) {
+  const auto deleted = store_.models->keep(group_key, pipeline_options_.retraining.keep_versions);
+  if (!deleted) note_error(deleted.error());
+}
+
+void Service::set_pin(ModelRequest request, ModelRegistry::Pin pin,
+                      const ModelControl::Done& done) {
+  const auto group = store_.models->group(request.group);
+  if (!group) return done(Failure{group.error()});
+  const auto manifest = ModelRegistry::version(*group, request.version);
+  if (!manifest) return done(Failure{manifest.error()});
+  auto set = store_.models->set_pin(group->key, manifest->version, pin, asker(request));
+  if (!set) return done(Failure{std::move(set.error())});
+  done(to_json(
+      Promoted{.group = group->id, .version = manifest->version, .previous = {}, .warnings = {}}));
+}
+
+void Service::import_model(std::string package, ModelControl::Done done) {
+  asio::post(disk_, [this, package = std::move(package), done = std::move(done)]() mutable {
+    const auto import = [&]() -> Result<std::string> {
+      auto draft = store_.models->begin();
+      if (!draft) return Failure{std::move(draft.error())};
+      const auto file = (*draft)->checkpoint();
+      if (auto written = write_durably(file, package); !written) {
+        return Failure{std::move(written.error())};
+      }
+      auto imported = import_version(
+          *store_.models, file, kUnnamed, [this](const auto& checkpoint, const Manifest& manifest) {
+            return check_checkpoint(*parts_.models, checkpoint, manifest);
+          });
+      if (!imported) return Failure{std::move(imported.error())};
+      return to_json(Promoted{.group = ModelRegistry::id_of(imported->group),
+                              .version = imported->version,
+                              .previous = {},
+                              .warnings = {}});
+    };
+    auto result = import();
+    asio::post(control_, [done = std::move(done), result = std::move(result)] { done(result); });
+  });
+}
+
+std::vector<Position> Service::positions() const {
+  std::vector<Position> all;
+  for (const auto& partition : status().partitions) {
+    all.push_back({partition.partition, partition.finished});
+  }
+  return all;
+}
+
+}  // namespace anomalyd::runtime
