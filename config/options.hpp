@@ -10,7 +10,6 @@
 #include "connectors/codec/sample_decoder.hpp"
 #include "connectors/kafka/kafka_options.hpp"
 #include "connectors/kafka/kafka_source.hpp"
-#include "daemon/pipeline/gate_options.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "daemon/runtime/service_options.hpp"
 #include "models/torch_models.hpp"
@@ -56,7 +55,6 @@ struct Options {
   std::string audit_topic;  ///< Steps in the lives of models; empty: only the file.
   pipeline::PipelineOptions pipeline;
   models::TorchModelFactory::Options model;  ///< Its window follows pipeline.window.
-  pipeline::GateOptions gate;
   runtime::ServiceOptions service;
   LogOptions log;
 };

@@ -120,6 +120,17 @@ void add_retraining_rows(Schema& schema) {
   schema.option("retraining.shadow_deadline", FIELD(pipeline.retraining.shadow_deadline))
       .range(1min, days{30})
       .help("A challenger that has not judged enough rows by then is dropped.");
+  schema.option("retraining.rows", FIELD(pipeline.retraining.rows))
+      .unit("rows")
+      .range(0, 10'000'000)
+      .help("Normal rows of each series to learn from again; 0 takes twice training.rows.");
+  schema.option("retraining.unseen_share", FIELD(pipeline.retraining.unseen_share))
+      .range(0.05, 0.5)
+      .help("The newest of them, which only the gate sees.");
+  schema.option("retraining.max_series", FIELD(pipeline.retraining.max_series))
+      .unit("series")
+      .range(1, 100'000)
+      .help("Series of a group to learn from; of more, a fixed choice.");
   schema.option("retraining.keep_versions", FIELD(pipeline.retraining.keep_versions))
       .unit("versions")
       .range(2, 1000)

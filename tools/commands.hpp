@@ -36,6 +36,7 @@ void add_init(CLI::App& app, Command& chosen);
 void add_models(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);
 void add_replay(CLI::App& app, Command& chosen);
+void add_retrain(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 

@@ -130,6 +130,8 @@ class PartitionPipeline {
   /// A shadow request could not be scored: its rows stay unjudged.
   void give_up(const ScoreRequest& request);
 
+  /// The ids of the series that the model of a group judges.
+  [[nodiscard]] std::vector<std::string> series_of(const std::string& group_key) const;
   /// All series of a group as they stand, to go on from later. Only while quiescent.
   [[nodiscard]] std::unordered_map<std::string, LearnedGroup::Known> known_series(
       const std::string& group_key) const;

@@ -119,6 +119,16 @@ void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series
 
 void PartitionPipeline::give_up(const ScoreRequest& /*request*/) { --requests_out_; }
 
+std::vector<std::string> PartitionPipeline::series_of(const std::string& key) const {
+  std::vector<std::string> ids;
+  const auto found = groups_.find(key);
+  if (found == groups_.end()) return ids;
+  for (const Series& series : series_) {
+    if (series.group == &found->second) ids.push_back(series.id);
+  }
+  return ids;
+}
+
 std::unordered_map<std::string, LearnedGroup::Known> PartitionPipeline::known_series(
     const std::string& key) const {
   std::unordered_map<std::string, LearnedGroup::Known> known;

@@ -68,6 +68,10 @@ struct RetrainingOptions {
   /// 1 min..30 d. A challenger that has not judged enough by then is dropped, except as
   /// `promote_unfit` says.
   std::chrono::milliseconds shadow_deadline{std::chrono::hours{24}};
+  /// 0..1e7. Normal rows of each series that a challenger learns from; 0 takes twice training.rows.
+  std::size_t rows = 0;
+  double unseen_share = 0.15;      ///< 0.05..0.5. Of them, the newest: what the gate measures on.
+  std::size_t max_series = 512;    ///< 1..100000. Of a group, that a challenger learns from.
   std::size_t keep_versions = 10;  ///< 2..1000. Versions of a model that can be gone back to.
 
   UnfitOptions unfit;

@@ -73,6 +73,7 @@ AdminServer::Routes model_routes(const ModelControl& control) {
   routes.pages["/models"] = [list = control.list] { return AdminServer::Page{200, kJson, list()}; };
   routes.commands["/models/promote"] = command(control.promote);
   routes.commands["/models/rollback"] = command(control.rollback);
+  routes.commands["/models/retrain"] = command(control.retrain);
   routes.commands["/models/pin"] = command(control.pin);
   routes.commands["/models/unpin"] = command(control.unpin);
   routes.commands["/models/import"] = {

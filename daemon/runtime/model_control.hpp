@@ -28,6 +28,7 @@ struct ModelControl {
   std::function<std::string()> list;  ///< See to_json(groups).
   Action promote;
   Action rollback;
+  Action retrain;  ///< Begins; the answer does not wait for the end.
   Action pin;
   Action unpin;
   /// Adds an exported version (see model_package.hpp).

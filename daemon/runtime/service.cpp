@@ -32,8 +32,11 @@ Result<std::unique_ptr<Service>> Service::create(Options options,
                                                  Parts parts, Clock& clock) {
   auto store = open_store(options, parts.audit.get(), clock);
   if (!store) return fail(std::move(store.error()), "opening the state folder");
-  std::unique_ptr<Service> service{new Service{std::move(options), pipeline_options,
-                                               std::move(parts), std::move(*store), clock}};
+  pipeline::PipelineOptions recording = pipeline_options;
+  recording.training.record = recording.retraining.enabled;
+  std::unique_ptr<Service> service{
+      new Service{std::move(options), recording, std::move(parts), std::move(*store), clock}};
+  service->make_retrainer();
   if (auto loaded = service->load_models(); !loaded) return Failure{std::move(loaded.error())};
   if (!service->options_.http.listen.empty()) {
     auto admin = AdminServer::listen(service->control_, service->options_.http, service->routes());
@@ -126,6 +129,7 @@ Service::~Service() {
   poll_->stop();
   if (poll_thread_.joinable()) poll_thread_.join();
   learner_.reset();
+  retrainer_.reset();
   scoring_->stop();
   pool_.join();
   disk_.join();
@@ -134,6 +138,12 @@ Service::~Service() {
 void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
                     std::unique_ptr<Scorer> scorer) {
   scoring_->install(group, std::move(scorer));
+  serve(group);
+  for (const auto& task : tasks()) task->install(group);
+}
+
+/// `group` is what new partitions begin with, and what status shows.
+void Service::serve(const std::shared_ptr<const pipeline::LearnedGroup>& group) {
   const std::lock_guard lock{mutex_};
   const std::string key = pipeline::group_key(group->info.channels);
   std::erase_if(groups_,
@@ -144,7 +154,6 @@ void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
   if (!group->info.choice.empty()) {
     spdlog::info("model {} is {}", group->info.version, group->info.choice);
   }
-  for (const auto& [partition, task] : tasks_) task->install(group);
 }
 
 PollLoop::Assigned Service::make_task(const PartitionId& partition) {
@@ -183,6 +192,16 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
     spdlog::info("{} {} {} severity {}: {}", to_string(alert.type), to_string(alert.state),
                  alert.series, alert.severity, alert.summary);
   };
+  outside.on_record = [this](std::vector<pipeline::JudgedRows> rows) {
+    asio::post(disk_, [this, rows = std::move(rows)] {
+      if (auto kept = store_.reservoir->append(rows); !kept) note_error(kept.error());
+    });
+  };
+  outside.on_challenger_failed = [this](const Error& error) {
+    note_error(error);
+    retrainer_->on_challenger_failed(error);
+  };
+  if (const auto challenger = retrainer_->challenger()) pipeline.challenge(challenger);
   auto task =
       std::make_shared<PartitionTask>(pool_.get_executor(), std::move(pipeline), begin, outside);
   tasks_[partition] = task;
@@ -249,6 +268,7 @@ int Service::run() {
   const Status flushed = parts_.alerts->flush(options_.poll.drain_timeout);
   if (!flushed) spdlog::error("flushing alerts: {}", flushed.error().message);
   learner_.reset();
+  retrainer_.reset();
   spdlog::info("stopped");
   return flushed && !failed_ ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -327,22 +347,26 @@ void Service::gather_status() {
   struct Answers {
     std::size_t expected;
     std::vector<PartitionTask::Status> partitions;
+    std::map<std::string, pipeline::GroupFacts> facts;
   };
   const auto all = tasks();
   if (all.empty()) return publish_status({});
-  auto answers = std::make_shared<Answers>(Answers{all.size(), {}});
+  auto answers = std::make_shared<Answers>(Answers{all.size(), {}, {}});
   for (const auto& task : all) {
-    task->inspect([this, answers](const auto&, const PartitionTask::Status& status) {
-      asio::post(control_, [this, answers, status] {
+    task->inspect([this, answers](const pipeline::PartitionPipeline& pipeline,
+                                  const PartitionTask::Status& status) {
+      asio::post(control_, [this, answers, status, facts = pipeline.group_facts()] {
         answers->partitions.push_back(status);
-        if (answers->partitions.size() == answers->expected) {
-          publish_status(std::move(answers->partitions));
-        }
+        for (const auto& [key, of_partition] : facts) answers->facts[key] += of_partition;
+        if (answers->partitions.size() < answers->expected) return;
+        if (!stopping_) consider_retraining(answers->facts);
+        publish_status(std::move(answers->partitions));
       });
     });
   }
   using pipeline::Input;
-  if (!stopping_) learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
+  if (stopping_ || retrainer_->busy()) return;
+  learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
 }
 
 void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
@@ -364,6 +388,7 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
     status_.input = input;
     status_.queued_windows = scoring_->queued_windows();
     status_.training = learner_->progress();
+    status_.retraining = retrainer_->progress();
     const pipeline::Readiness series = status_.readiness();
     const auto before = status_.phase;
     if (!stopping_) {

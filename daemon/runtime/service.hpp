@@ -24,6 +24,8 @@
 #include "daemon/runtime/model_registry.hpp"
 #include "daemon/runtime/partition_task.hpp"
 #include "daemon/runtime/poll_loop.hpp"
+#include "daemon/runtime/reservoir.hpp"
+#include "daemon/runtime/retrainer.hpp"
 #include "daemon/runtime/scoring_loop.hpp"
 #include "daemon/runtime/service_options.hpp"
 #include "daemon/runtime/service_status.hpp"
@@ -82,6 +84,7 @@ class Service {
     SnapshotStore snapshots;
     std::unique_ptr<AuditLog> audit;
     std::unique_ptr<ModelRegistry> models;
+    std::shared_ptr<Reservoir> reservoir;  ///< Null unless models are retrained. Disk thread.
   };
   Service(Options options, const pipeline::PipelineOptions& pipeline, Parts parts, Store store,
           Clock& clock);
@@ -94,10 +97,14 @@ class Service {
   void put_into_service(const ModelRegistry::Group& group, const std::string& version,
                         ModelRegistry::Promotion promotion, const char* event,
                         ModelControl::Done done);
+  void make_retrainer();
+  void retrain(ModelRequest request, const ModelControl::Done& done);
+  void consider_retraining(const std::map<std::string, pipeline::GroupFacts>& facts);
+  [[nodiscard]] std::vector<pipeline::Label> feedback();
+  void serve(const std::shared_ptr<const pipeline::LearnedGroup>& group);
   void delete_old_versions(const std::string& group_key);
   void set_pin(ModelRequest request, ModelRegistry::Pin pin, const ModelControl::Done& done);
   void import_model(std::string package, ModelControl::Done done);
-  [[nodiscard]] std::vector<Position> positions() const;
   void adopt(std::shared_ptr<const pipeline::LearnedGroup> group, std::unique_ptr<Scorer> scorer);
   [[nodiscard]] PollLoop::Assigned make_task(const PartitionId& partition);
   [[nodiscard]] std::vector<std::shared_ptr<PartitionTask>> tasks() const;
@@ -130,6 +137,7 @@ class Service {
   boost::asio::thread_pool disk_;  // one thread: snapshots wait for the disk here
   std::unique_ptr<ScoringLoop> scoring_;
   std::unique_ptr<Learner> learner_;
+  std::unique_ptr<Retrainer> retrainer_;
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
   std::thread poll_thread_;

@@ -2,11 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <memory>
 #include <utility>
 
+#include "daemon/pipeline/retrain_policy.hpp"
 #include "daemon/runtime/durable_file.hpp"
+#include "daemon/runtime/feedback.hpp"
 #include "daemon/runtime/model_loader.hpp"
 #include "daemon/runtime/model_package.hpp"
 #include "daemon/runtime/service.hpp"
@@ -53,7 +56,11 @@ Result<Service::Store> Service::open_store(const Options& options, AuditSink* au
       {clock, [log = audit->get()](const AuditEvent& event) { tell(*log, event); }});
   if (!models) return Failure{std::move(models.error())};
   for (const std::string& trouble : (*models)->troubles()) spdlog::warn("{}", trouble);
-  return Store{std::move(*lock), std::move(*snapshots), std::move(*audit), std::move(*models)};
+  auto reservoir = Reservoir::open(options.state_dir / "reservoir", options.reservoir);
+  if (!reservoir) return Failure{std::move(reservoir.error())};
+  for (const Error& trouble : reservoir->take_troubles()) spdlog::warn("{}", trouble.message);
+  return Store{std::move(*lock), std::move(*snapshots), std::move(*audit), std::move(*models),
+               std::make_shared<Reservoir>(*std::move(reservoir))};
 }
 
 Status Service::load_models() {
@@ -100,6 +107,9 @@ ModelControl Service::model_control() {
   control.rollback = [this](ModelRequest request, ModelControl::Done done) {
     rollback(std::move(request), std::move(done));
   };
+  control.retrain = [this](ModelRequest request, const ModelControl::Done& done) {
+    retrain(std::move(request), done);
+  };
   control.pin = [this](ModelRequest request, const ModelControl::Done& done) {
     set_pin(std::move(request), Pin::kPinned, done);
   };
@@ -118,9 +128,8 @@ void Service::promote(ModelRequest request, ModelControl::Done done) {
   const auto manifest = ModelRegistry::version(*group, request.version);
   if (!manifest) return done(Failure{manifest.error()});
   const std::string why = request.why.empty() ? "asked for" : request.why;
-  put_into_service(*group, manifest->version,
-                   {.why = why, .by = asker(request), .since = positions()}, "promoted",
-                   std::move(done));
+  put_into_service(*group, manifest->version, {.why = why, .by = asker(request), .since = {}},
+                   "promoted", std::move(done));
 }
 
 void Service::rollback(ModelRequest request, ModelControl::Done done) {
@@ -132,8 +141,7 @@ void Service::rollback(ModelRequest request, ModelControl::Done done) {
   }
   const std::string why = request.why.empty() ? "asked for" : request.why;
   put_into_service(*group, group->champion->previous,
-                   {.why = why, .by = asker(request), .since = positions()}, "rolled_back",
-                   std::move(done));
+                   {.why = why, .by = asker(request), .since = {}}, "rolled_back", std::move(done));
 }
 
 void Service::put_into_service(const ModelRegistry::Group& group, const std::string& version,
@@ -145,31 +153,86 @@ void Service::put_into_service(const ModelRegistry::Group& group, const std::str
     promoted.unchanged = true;
     return done(to_json(promoted));
   }
-  // The disk thread takes one command after the other. Another thread may be training meanwhile.
-  asio::post(disk_, [this, group, version, promotion = std::move(promotion), event, promoted,
-                     done = std::move(done)]() mutable {
-    const std::string by = promotion.by;
-    auto loaded = load_version(*store_.models, *parts_.models, group, version);
-    Status moved;
-    if (loaded) {
-      promoted.warnings = warnings_about(loaded->manifest, group);
-      auto champion = store_.models->promote(group.key, version, std::move(promotion), event);
-      if (champion) promoted.previous = champion->previous;
-      if (!champion) moved = Failure{std::move(champion.error())};
-    } else {
-      moved = Failure{std::move(loaded.error())};
-    }
-    if (!moved) {
-      store_.models->note({"refused", group.key, version, moved.error().message, by, ""});
-    }
-    auto model = std::make_shared<decltype(loaded)>(std::move(loaded));
-    asio::post(control_, [this, model, moved, promoted, done = std::move(done)] {
-      if (!moved) return done(Failure{moved.error()});
-      adopt(std::move((*model)->group), std::move((*model)->scorer));
-      delete_old_versions((*model)->manifest.group);
-      done(to_json(promoted));
-    });
-  });
+  const auto manifest = ModelRegistry::version(group, version);
+  if (manifest) promoted.warnings = warnings_about(*manifest, group);
+  if (group.champion) promoted.previous = group.champion->version;
+  retrainer_->promote(group.key, version, std::move(promotion), event,
+                      [this, promoted, key = group.key, done = std::move(done)](Status moved) {
+                        if (!moved) return done(Failure{std::move(moved.error())});
+                        delete_old_versions(key);
+                        done(to_json(promoted));
+                      });
+}
+
+void Service::make_retrainer() {
+  Retrainer::Outside outside{
+      control_,
+      disk_.get_executor(),
+      *parts_.models,
+      *store_.models,
+      *scoring_,
+      clock_,
+      options_.state_dir / "reservoir",
+      [this] { return tasks(); },
+      [this](const std::string& key) -> std::shared_ptr<const pipeline::LearnedGroup> {
+        const std::lock_guard lock{mutex_};
+        const auto found = std::ranges::find_if(groups_, [&](const auto& group) {
+          return pipeline::group_key(group->info.channels) == key;
+        });
+        return found == groups_.end() ? nullptr : *found;
+      },
+      [this] { return feedback(); },
+      [this](std::function<void()> done) {
+        asio::post(disk_, [this, done = std::move(done)] {
+          if (auto flushed = store_.reservoir->flush(); !flushed) note_error(flushed.error());
+          done();
+        });
+      },
+      [this](const auto& group) { serve(group); }};
+  retrainer_ = std::make_unique<Retrainer>(
+      Retrainer::Options{pipeline_options_, options_.gate, options_.origin}, std::move(outside));
+}
+
+std::vector<pipeline::Label> Service::feedback() {
+  const auto contents = FeedbackStore{options_.state_dir}.read();
+  if (!contents) {
+    note_error(contents.error());
+    return {};
+  }
+  for (const Error& ignored : contents->ignored) spdlog::warn("{}", ignored.message);
+  return labels_of(contents->feedback);
+}
+
+void Service::retrain(ModelRequest request, const ModelControl::Done& done) {
+  const auto group = store_.models->group(request.group);
+  if (!group) return done(Failure{group.error()});
+  if (!pipeline_options_.retraining.enabled) {
+    return done(fail(ErrorKind::kInvalid,
+                     "found retraining.enabled: false; expected true, for rows to be kept"));
+  }
+  retrainer_->request({.group = group->key,
+                       .trigger = std::string{to_string(pipeline::Trigger::kCommand)},
+                       .why = request.why.empty() ? "asked for" : request.why,
+                       .by = asker(request)});
+  done(to_json(Promoted{.group = group->id, .version = {}, .previous = {}, .warnings = {}}));
+}
+
+/// Starts what is due; one challenger at a time.
+void Service::consider_retraining(const std::map<std::string, pipeline::GroupFacts>& facts) {
+  retrainer_->consider();
+  if (!pipeline_options_.retraining.enabled || input_ended_ || learner_->progress().training)
+    return;
+  const pipeline::RetrainPolicy policy{pipeline_options_.retraining};
+  for (const auto& [key, group] : facts) {
+    if (retrainer_->busy()) return;
+    const auto due = policy.due(clock_.wall(), key, group, retrainer_->past(key));
+    if (!due) continue;
+    retrainer_->request({.group = key,
+                         .trigger = std::string{to_string(due->trigger)},
+                         .why = due->why,
+                         .by = "anomalyd",
+                         .normal_rows = group.normal_rows});
+  }
 }
 
 void Service::delete_old_versions(const std::string& group_key) {
@@ -211,14 +274,6 @@ void Service::import_model(std::string package, ModelControl::Done done) {
     auto result = import();
     asio::post(control_, [done = std::move(done), result = std::move(result)] { done(result); });
   });
-}
-
-std::vector<Position> Service::positions() const {
-  std::vector<Position> all;
-  for (const auto& partition : status().partitions) {
-    all.push_back({partition.partition, partition.finished});
-  }
-  return all;
 }
 
 }  // namespace anomalyd::runtime

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/pipeline/batcher.hpp"
+#include "daemon/pipeline/gate_options.hpp"
 
 namespace anomalyd::runtime {
 
@@ -52,6 +53,7 @@ struct ServiceOptions {
   pipeline::Batcher::Options batch;
   HttpOptions http;
   ReservoirOptions reservoir;
+  pipeline::GateOptions gate;
 };
 
 }  // namespace anomalyd::runtime

@@ -163,6 +163,21 @@ std::string ServiceStatus::json() const {
         {"share", training.share},
         {"runs", training.runs},
         {"failures", training.failures}}},
+      {"retraining",
+       {{"phase", to_string(retraining.phase)},
+        {"group", retraining.group},
+        {"trigger", retraining.trigger},
+        {"version", retraining.version},
+        {"stage", retraining.stage},
+        {"share", retraining.share},
+        {"outcome", retraining.outcome},
+        {"reason", retraining.reason},
+        {"sentence", retraining.sentence},
+        {"gate", retraining.gate},
+        {"runs", retraining.runs},
+        {"promoted", retraining.promoted},
+        {"refused", retraining.refused},
+        {"failed", retraining.failed}}},
       {"trouble", {{"brokers", broker_trouble}, {"device", device_trouble}, {"last", last_error}}}};
   document["models"] = nlohmann::json::array();
   for (const ModelInfo& model : models) document["models"].push_back(to_json(model));

@@ -1,0 +1,598 @@
+#include "daemon/runtime/retrainer.hpp"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "daemon/runtime/durable_file.hpp"
+#include "daemon/runtime/gate_json.hpp"
+#include "daemon/runtime/model_loader.hpp"
+
+namespace anomalyd::runtime {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using pipeline::History;
+using pipeline::LearnedGroup;
+using pipeline::ShadowRuling;
+
+namespace {
+
+constexpr auto kSwapLimit = 30s;   // partitions have that long to come to rest
+constexpr auto kKeepScorer = 60s;  // of a replaced champion: a partition may just be starting on it
+
+/// The calibration of a version as it was when it was replaced, beside its checkpoint: the bytes
+/// and their 64-bit xxHash.
+fs::path state_path(fs::path checkpoint) { return checkpoint.replace_extension(".state"); }
+
+std::string sealed(std::string bytes) {
+  const XXH64_hash_t hash = XXH3_64bits(bytes.data(), bytes.size());
+  return bytes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+}
+
+/// nullptr if there is none or it is damaged: the calibration in the checkpoint then has to do.
+std::shared_ptr<const LearnedGroup> read_state(const fs::path& path, const ModelInfo& info) {
+  constexpr std::uintmax_t kLargest = std::uintmax_t{4} << 30U;
+  const auto bytes = read_whole(path, kLargest);
+  if (!bytes || bytes->size() < sizeof(XXH64_hash_t)) return nullptr;
+  const std::string content = bytes->substr(0, bytes->size() - sizeof(XXH64_hash_t));
+  if (sealed(content) != *bytes) return nullptr;
+  auto group = LearnedGroup::from_calibration(info, std::as_bytes(std::span{content}));
+  return group ? *std::move(group) : nullptr;
+}
+
+/// Where the rows of each partition that a challenger learned from lie.
+std::vector<DataRange> ranges_of(const std::vector<History>& histories,
+                                 const std::map<std::string, PartitionId>& partition_of) {
+  std::map<PartitionId, DataRange> ranges;
+  for (const History& history : histories) {
+    if (history.size() == 0) continue;
+    const auto known = partition_of.find(history.series);
+    const PartitionId partition = known == partition_of.end() ? PartitionId{} : known->second;
+    const auto [first, last] = std::ranges::minmax(history.offsets);
+    const DataRange one{partition,
+                        first,
+                        last,
+                        EventTime{std::chrono::microseconds{history.times.front()}},
+                        EventTime{std::chrono::microseconds{history.times.back()}},
+                        history.size()};
+    const auto [at, is_new] = ranges.try_emplace(partition, one);
+    if (is_new) continue;
+    DataRange& range = at->second;
+    range.first = std::min(range.first, one.first);
+    range.last = std::max(range.last, one.last);
+    range.from = std::min(range.from, one.from);
+    range.until = std::max(range.until, one.until);
+    range.rows += one.rows;
+  }
+  std::vector<DataRange> all;
+  for (const auto& [partition, range] : ranges) all.push_back(range);
+  return all;
+}
+
+}  // namespace
+
+std::string_view to_string(Retrainer::Phase phase) {
+  switch (phase) {
+    case Retrainer::Phase::kIdle: return "idle";
+    case Retrainer::Phase::kTraining: return "training";
+    case Retrainer::Phase::kGate: return "gate";
+    case Retrainer::Phase::kShadow: return "shadow";
+    case Retrainer::Phase::kSwap: return "swap";
+  }
+  return "idle";
+}
+
+/// One challenger, from the request to its end.
+struct Retrainer::Run {
+  Request request;
+  std::shared_ptr<const LearnedGroup> champion;
+  std::map<std::string, PartitionId> partition_of;  // of the series
+  std::size_t answers = 0;                          // of partitions, about that
+  MonotonicTime phase_began{};
+  std::shared_ptr<const LearnedGroup> challenger;
+  std::vector<pipeline::Label> labels;
+  bool overdue = false;
+};
+
+/// A challenger that has been through the gate.
+struct Retrainer::Trained {
+  pipeline::GateReport report;
+  std::unique_ptr<Scorer> scorer;  // null if it did not load
+  std::shared_ptr<const LearnedGroup> group;
+  std::string version;
+};
+
+/// Partitions come to rest one by one; then all go on with another champion, or with the same.
+struct Retrainer::Swap {
+  std::shared_ptr<const LearnedGroup> group;
+  ModelRegistry::Promotion promotion;
+  std::string event;
+  std::function<void(Status)> done;
+  std::vector<std::shared_ptr<PartitionTask>> tasks;
+  std::size_t held = 0;
+  std::unordered_map<std::string, LearnedGroup::Known> known;  // of the outgoing champion
+  MonotonicTime began{};
+};
+
+Retrainer::Retrainer(Options options, Outside outside)
+    : options_{std::move(options)}, outside_{std::move(outside)} {}
+
+Retrainer::~Retrainer() = default;  // the jthread asks to stop and joins
+
+Retrainer::Progress Retrainer::progress() const {
+  const std::lock_guard lock{mutex_};
+  return progress_;
+}
+
+std::shared_ptr<const LearnedGroup> Retrainer::challenger() const {
+  const std::lock_guard lock{mutex_};
+  return challenger_;
+}
+
+pipeline::RetrainPolicy::Past Retrainer::past(const std::string& group) const {
+  if (const auto known = pasts_.find(group); known != pasts_.end()) return known->second;
+  pipeline::RetrainPolicy::Past past;
+  const auto of = outside_.registry.group(group);
+  if (!of) return past;
+  past.trainings = of->versions.size();
+  for (const Manifest& version : of->versions) past.last = std::max(past.last, version.created);
+  return past;
+}
+
+void Retrainer::enter(Phase phase) {
+  if (run_ != nullptr) run_->phase_began = outside_.clock.monotonic();
+  const std::lock_guard lock{mutex_};
+  progress_.phase = phase;
+  progress_.share = 0;
+}
+
+void Retrainer::note(std::string event, std::string reason, std::string details) const {
+  const Progress now = progress();
+  outside_.registry.note({std::move(event), now.group, now.version, std::move(reason),
+                          run_ == nullptr ? "anomalyd" : run_->request.by, std::move(details)});
+}
+
+void Retrainer::request(Request request) {
+  const auto same = [&](const Request& other) { return other.group == request.group; };
+  if (std::ranges::any_of(waiting_, same)) return;
+  waiting_.push_back(std::move(request));
+  consider();
+}
+
+void Retrainer::consider() {
+  const MonotonicTime now = outside_.clock.monotonic();
+  while (!replaced_.empty() && now - replaced_.front().at > kKeepScorer) {
+    outside_.scoring.remove(*replaced_.front().group);
+    replaced_.pop_front();
+  }
+  if (swap_ != nullptr) {
+    if (now - swap_->began > kSwapLimit) {
+      finish_swap(fail(ErrorKind::kUnavailable, "the partitions did not come to rest"));
+    }
+    return;
+  }
+  switch (progress().phase) {
+    case Phase::kTraining:
+    case Phase::kGate:
+      if (now - run_->phase_began > options_.pipeline.retraining.training_deadline) {
+        run_->overdue = true;
+        thread_.request_stop();
+      }
+      return;
+    case Phase::kShadow: return watch_shadow();
+    case Phase::kSwap: return;
+    case Phase::kIdle: break;
+  }
+  if (waiting_.empty()) return;
+  Request next = std::move(waiting_.front());
+  waiting_.pop_front();
+  start(std::move(next));
+}
+
+/// Asks the partitions which series they have, then trains.
+void Retrainer::start(Request request) {
+  auto run = std::make_shared<Run>();
+  run->champion = outside_.champion(request.group);
+  run->labels = outside_.feedback();
+  run->request = std::move(request);
+  run_ = run;
+  {
+    const std::lock_guard lock{mutex_};
+    const Progress before = std::move(progress_);
+    progress_ = {};
+    progress_.group = run->request.group;
+    progress_.trigger = run->request.trigger;
+    progress_.runs = before.runs + 1;
+    progress_.promoted = before.promoted;
+    progress_.refused = before.refused;
+    progress_.failed = before.failed;
+  }
+  enter(Phase::kTraining);
+  spdlog::info("retraining the model of {}: {}, {}", run->request.group, run->request.trigger,
+               run->request.why);
+  note("retraining", run->request.trigger + ": " + run->request.why);
+  const auto begin = [this, run] {
+    outside_.flush_reservoir([this, run] {
+      asio::post(outside_.control, [this, run] {
+        thread_ = std::jthread{[this, run](std::stop_token stop) { train(run, std::move(stop)); }};
+      });
+    });
+  };
+  const auto tasks = outside_.tasks();
+  if (tasks.empty()) return begin();
+  for (const auto& task : tasks) {
+    task->inspect([this, run, begin, expected = tasks.size()](
+                      const pipeline::PartitionPipeline& pipeline, const auto&) {
+      asio::post(outside_.control, [run, begin, expected, partition = pipeline.partition(),
+                                    series = pipeline.series_of(run->request.group)] {
+        for (const std::string& id : series) run->partition_of.emplace(id, partition);
+        if (++run->answers == expected) begin();
+      });
+    });
+  }
+}
+
+void Retrainer::train(std::shared_ptr<Run> run, std::stop_token stop) {
+  pthread_setname_np(pthread_self(), "anomalyd-retrain");
+  setpriority(PRIO_PROCESS, 0, 10);  // this thread and those it starts; harmless where refused
+  auto trained = std::make_shared<Result<Trained>>(make_challenger(*run, stop));
+  asio::post(outside_.control, [this, run, trained] { on_trained(run, std::move(*trained)); });
+}
+
+Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_token& stop) {
+  const std::string& key = run.request.group;
+  auto read = ReservoirReader{outside_.reservoir}.read(
+      key, {.max_series = options_.pipeline.retraining.max_series});
+  if (!read) return fail(std::move(read.error()), "reading the reservoir");
+  std::vector<std::vector<pipeline::JudgedRows>> series;
+  for (auto& [id, chunks] : read->series) series.push_back(std::move(chunks));
+  const auto rows =
+      pipeline::retraining_rows(series, run.labels, run.request.excluded, options_.pipeline);
+  series.clear();
+  if (rows.learned.empty()) {
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("{} rows of {} series in the reservoir; expected at least {} normal "
+                    "ones of one series",
+                    rows.seen, read->series.size(), options_.pipeline.training.provisional_rows));
+  }
+  const auto show = [this](const TrainingProgress& progress) {
+    const std::lock_guard lock{mutex_};
+    progress_.stage = progress.stage;
+    progress_.share = progress.share;
+    progress_.loss = progress.loss;
+  };
+  // The champion is compared on the rows that the challenger learned from.
+  std::optional<LoadedModel> champion;
+  pipeline::Candidate defender;
+  const std::vector<Channel>& channels = run.champion->info.channels;
+  auto loaded =
+      outside_.factory.load(outside_.registry.checkpoint_path(key, run.champion->info.version));
+  if (loaded) {
+    champion = *std::move(loaded);
+    auto calibrated = pipeline::calibrate(*champion->scorer, rows.learned, options_.pipeline,
+                                          run.champion.get(), stop);
+    if (!calibrated) return fail(std::move(calibrated.error()), "calibrating the champion");
+    defender = {champion->scorer.get(), *std::move(calibrated)};
+  } else {
+    spdlog::warn("the champion cannot be compared with: {}", loaded.error().message);
+  }
+
+  auto learned =
+      pipeline::learn(rows.learned, channels, outside_.factory, options_.pipeline, show, stop);
+  if (!learned) return fail(std::move(learned.error()), "training");
+  auto draft = outside_.registry.begin();
+  if (!draft) return Failure{std::move(draft.error())};
+  const CheckpointExtras extras{"{\"source\":\"retraining\"}", learned->group->calibration()};
+  if (auto saved = outside_.factory.save(*learned->scorer, extras, (*draft)->checkpoint());
+      !saved) {
+    return fail(std::move(saved.error()), "saving the challenger");
+  }
+  if (auto kept = write_rows((*draft)->rows(), channels, rows.learned); !kept) {
+    return fail(std::move(kept.error()), "saving the rows of the challenger");
+  }
+  const ModelInfo info = learned->group->info;
+  const std::string calibration = fmt::format("{{\"series\":{}}}", learned->group->series.size());
+  learned->scorer.reset();
+  {
+    const std::lock_guard lock{mutex_};
+    progress_.phase = Phase::kGate;
+    progress_.version = info.version;
+  }
+  const auto size = fs::file_size((*draft)->checkpoint());
+  auto examined =
+      pipeline::examine(pipeline::StoredChallenger{(*draft)->checkpoint(), size, size},
+                        outside_.factory, champion ? &defender : nullptr, {channels, rows.unseen},
+                        {options_.pipeline, options_.gate, outside_.clock, stop});
+  if (examined.report.outcome == pipeline::GateOutcome::kStopped) {
+    return fail(ErrorKind::kCancelled, "the gate was stopped");
+  }
+
+  Manifest manifest = manifest_of(info);
+  manifest.parent = run.champion->info.version;
+  manifest.seed = options_.origin.seed;
+  manifest.configuration = options_.origin.configuration;
+  manifest.num_series = rows.learned.size();
+  manifest.data = ranges_of(rows.learned, run.partition_of);
+  for (const pipeline::RowInterval& left_out : run.request.excluded) {
+    manifest.exclusions.push_back({left_out.series, left_out.start, left_out.end, run.request.why});
+  }
+  for (std::size_t i = 0; i < pipeline::kNumLeftOut; ++i) {
+    if (rows.left_out[i] == 0) continue;
+    manifest.excluded_rows[std::string{to_string(static_cast<pipeline::LeftOut>(i))}] =
+        rows.left_out[i];
+  }
+  manifest.calibration = calibration;
+  manifest.gate = gate_json(examined.report);
+  manifest.reason = run.request.trigger;
+  auto added = outside_.registry.add(std::move(*draft), std::move(manifest), run.request.by);
+  if (!added) return fail(std::move(added.error()), "keeping the challenger");
+  return Trained{std::move(examined.report), std::move(examined.scorer), std::move(examined.group),
+                 info.version};
+}
+
+void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Trained> trained) {
+  if (run_ != run) return;
+  if (!trained) {
+    if (run->overdue) {
+      return end("failed", "training_deadline",
+                 fmt::format("training took longer than {} s",
+                             options_.pipeline.retraining.training_deadline.count() / 1000));
+    }
+    return end("failed", "training_failed", trained.error().message);
+  }
+  const std::string table = gate_table(trained->report);
+  {
+    const std::lock_guard lock{mutex_};
+    progress_.version = trained->version;
+    progress_.gate = table;
+  }
+  spdlog::info("the gate of {}:\n{}", trained->version, table);
+  if (trained->report.outcome != pipeline::GateOutcome::kPassed) {
+    const pipeline::GateCheck* failed = trained->report.failed();
+    return end(
+        "refused", std::string{to_string(trained->report.reason())},
+        failed == nullptr ? std::string{to_string(trained->report.outcome)} : failed->sentence);
+  }
+  const auto now = outside_.champion(run->request.group);
+  if (now != run->champion) {
+    return end("refused", "champion_changed", "another version became champion meanwhile");
+  }
+  run->challenger = trained->group;
+  outside_.scoring.install(trained->group, std::move(trained->scorer));
+  begin_shadow();
+}
+
+void Retrainer::begin_shadow() {
+  {
+    const std::lock_guard lock{mutex_};
+    challenger_ = run_->challenger;
+  }
+  enter(Phase::kShadow);
+  note("shadow",
+       fmt::format("judges {} rows beside the champion", options_.pipeline.retraining.shadow_rows));
+  for (const auto& task : outside_.tasks()) {
+    task->change([challenger = run_->challenger](pipeline::PartitionPipeline& pipeline) {
+      pipeline.challenge(challenger);
+    });
+  }
+}
+
+void Retrainer::watch_shadow() {
+  struct Answers {
+    std::size_t expected;
+    pipeline::PartitionPipeline::ShadowReport report;
+  };
+  const auto tasks = outside_.tasks();
+  auto answers = std::make_shared<Answers>(Answers{tasks.size(), {}});
+  if (tasks.empty()) return rule(answers->report);
+  for (const auto& task : tasks) {
+    task->inspect(
+        [this, run = run_, answers](const pipeline::PartitionPipeline& pipeline, const auto&) {
+          asio::post(outside_.control,
+                     [this, run, answers, report = pipeline.shadow_report(run->request.group)] {
+                       answers->report += report;
+                       if (--answers->expected > 0 || run_ != run) return;
+                       if (progress().phase == Phase::kShadow && swap_ == nullptr)
+                         rule(answers->report);
+                     });
+        });
+  }
+}
+
+void Retrainer::rule(const pipeline::PartitionPipeline::ShadowReport& report) {
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+      outside_.clock.monotonic() - run_->phase_began);
+  const LearnedGroup& challenger = *run_->challenger;
+  const auto period = challenger.series.empty()
+                          ? std::chrono::microseconds{0}
+                          : challenger.series.begin()->second.windower.period();
+  const double budget = options_.pipeline.detector_for(period, challenger.series.size()).budget;
+  const ShadowRuling ruling =
+      pipeline::rule_shadow(report, elapsed, budget, options_.pipeline.retraining);
+  {
+    const std::lock_guard lock{mutex_};
+    progress_.share =
+        std::min(1.0, static_cast<double>(report.rows) /
+                          static_cast<double>(options_.pipeline.retraining.shadow_rows));
+  }
+  if (ruling.outcome == ShadowRuling::Outcome::kGoesOn) return;
+  const auto slack = period * static_cast<std::int64_t>(options_.pipeline.window.length);
+  const std::string sentence =
+      fmt::format("{}; {}", ruling.sentence, pipeline::incident_diff(report, slack));
+  if (ruling.outcome != ShadowRuling::Outcome::kPromote) {
+    return end("refused", std::string{to_string(ruling.outcome)}, sentence);
+  }
+  swap(run_->challenger, {sentence, run_->request.by, {}}, "promoted",
+       [this, sentence](Status status) {
+         if (run_ == nullptr) return;
+         if (status) return end("promoted", "", sentence);
+         end("failed", "swap_failed", status.error().message);
+       });
+}
+
+/// Ends the run, whatever came of it; the challenger judges no more unless it is the champion now.
+void Retrainer::end(std::string outcome, std::string reason, std::string sentence) {
+  const std::shared_ptr<Run> run = run_;
+  if (run->challenger != nullptr && outcome != "promoted") {
+    for (const auto& task : outside_.tasks()) {
+      task->change([key = run->request.group](pipeline::PartitionPipeline& pipeline) {
+        pipeline.dismiss(key);
+      });
+    }
+    replaced_.push_back({run->challenger, outside_.clock.monotonic()});
+  }
+  pasts_[run->request.group] = pipeline::RetrainPolicy::after(
+      past(run->request.group), {.end = outside_.clock.wall(),
+                                 .start = pipeline::TrainingStart::kCold,
+                                 .promoted = outcome == "promoted",
+                                 .normal_rows = run->request.normal_rows});
+  {
+    const std::lock_guard lock{mutex_};
+    challenger_ = nullptr;
+    progress_.phase = Phase::kIdle;
+    progress_.outcome = outcome;
+    progress_.reason = reason;
+    progress_.sentence = sentence;
+    progress_.promoted += outcome == "promoted" ? 1 : 0;
+    progress_.refused += outcome == "refused" ? 1 : 0;
+    progress_.failed += outcome == "failed" ? 1 : 0;
+  }
+  spdlog::info("retraining the model of {}: {}{}{}; {}", run->request.group, outcome,
+               reason.empty() ? "" : ", ", reason, sentence);
+  if (outcome != "promoted") note(outcome, reason + ": " + sentence);
+  if (const auto kept =
+          outside_.registry.keep(run->request.group, options_.pipeline.retraining.keep_versions);
+      !kept) {
+    spdlog::error("{}", kept.error().message);
+  }
+  run_ = nullptr;
+}
+
+void Retrainer::on_challenger_failed(const Error& error) {
+  asio::post(outside_.control, [this, message = error.message] {
+    if (run_ == nullptr || progress().phase != Phase::kShadow || swap_ != nullptr) return;
+    end("refused", "scoring_failed", message);
+  });
+}
+
+void Retrainer::promote(const std::string& group, const std::string& version,
+                        ModelRegistry::Promotion promotion, std::string event,
+                        std::function<void(Status)> done) {
+  asio::post(outside_.disk, [this, group, version, promotion = std::move(promotion),
+                             event = std::move(event), done = std::move(done)]() mutable {
+    const auto load = [&]() -> Result<ServiceableModel> {
+      const auto of = outside_.registry.group(group);
+      if (!of) return Failure{of.error()};
+      auto model = load_version(outside_.registry, outside_.factory, *of, version);
+      if (!model) return model;
+      const fs::path path = outside_.registry.checkpoint_path(group, version);
+      if (auto as_it_was = read_state(state_path(path), model->scorer->info())) {
+        model->group = std::move(as_it_was);
+      }
+      return model;
+    };
+    auto loaded = std::make_shared<decltype(load())>(load());
+    asio::post(outside_.control, [this, loaded, group, version, promotion = std::move(promotion),
+                                  event = std::move(event), done = std::move(done)]() mutable {
+      if (!*loaded) {
+        outside_.registry.note(
+            {"refused", group, version, loaded->error().message, promotion.by, ""});
+        return done(Failure{loaded->error()});
+      }
+      if (swap_ != nullptr) return done(fail(ErrorKind::kUnavailable, "another swap is under way"));
+      ServiceableModel& model = **loaded;
+      if (run_ != nullptr && progress().phase == Phase::kShadow) {
+        end("refused", "champion_changed", "another version was made champion by hand");
+      }
+      outside_.scoring.install(model.group, std::move(model.scorer));
+      swap(model.group, std::move(promotion), std::move(event), std::move(done));
+    });
+  });
+}
+
+void Retrainer::swap(std::shared_ptr<const LearnedGroup> group, ModelRegistry::Promotion promotion,
+                     std::string event, std::function<void(Status)> done) {
+  auto swap = std::make_shared<Swap>();
+  swap->group = std::move(group);
+  swap->promotion = std::move(promotion);
+  swap->event = std::move(event);
+  swap->done = std::move(done);
+  swap->tasks = outside_.tasks();
+  swap->began = outside_.clock.monotonic();
+  swap_ = swap;
+  if (swap->tasks.empty()) return finish_swap({});
+  const std::string key = pipeline::group_key(swap->group->info.channels);
+  for (const auto& task : swap->tasks) {
+    task->hold([this, swap, key](std::optional<Offset> offset,
+                                 const pipeline::PartitionPipeline& pipeline) {
+      asio::post(outside_.control, [this, swap, offset, partition = pipeline.partition(),
+                                    known = pipeline.known_series(key)]() mutable {
+        if (swap_ != swap) return;  // it took too long, and all went on
+        if (offset) swap->promotion.since.push_back({partition, *offset});
+        swap->known.merge(known);
+        if (++swap->held == swap->tasks.size()) finish_swap({});
+      });
+    });
+  }
+}
+
+/// Moves the champion on disk, if all is well, and lets the partitions go on.
+void Retrainer::finish_swap(Status status) {
+  const std::shared_ptr<Swap> swap = std::exchange(swap_, nullptr);
+  const std::string key = pipeline::group_key(swap->group->info.channels);
+  const auto outgoing = outside_.champion(key);
+  if (status) {
+    auto promoted =
+        outside_.registry.promote(key, swap->group->info.version, swap->promotion, swap->event);
+    if (!promoted) status = Failure{std::move(promoted.error())};
+  }
+  if (status) outside_.on_champion(swap->group);
+  for (const auto& task : swap->tasks) task->go_on(status ? swap->group : nullptr);
+  for (const auto& task : outside_.tasks()) {  // those that came meanwhile
+    if (status && std::ranges::find(swap->tasks, task) == swap->tasks.end()) {
+      task->install(swap->group);
+    }
+  }
+  const auto now = outside_.clock.monotonic();
+  if (!status) {
+    replaced_.push_back({swap->group, now});
+  } else if (outgoing != nullptr) {
+    replaced_.push_back({outgoing, now});
+    keep_state(*outgoing, std::move(swap->known));
+  }
+  swap->done(std::move(status));
+}
+
+/// So that a rollback finds the thresholds as they were.
+void Retrainer::keep_state(const LearnedGroup& outgoing,
+                           std::unordered_map<std::string, LearnedGroup::Known> known) {
+  auto state = std::make_shared<LearnedGroup>();
+  state->info = outgoing.info;
+  state->pooled = outgoing.pooled;
+  state->pooled_memory = outgoing.pooled_memory;
+  state->series = std::move(known);
+  const std::string key = pipeline::group_key(outgoing.info.channels);
+  asio::post(outside_.disk,
+             [this, state,
+              path = state_path(outside_.registry.checkpoint_path(key, outgoing.info.version))] {
+               const std::vector<std::byte> bytes = state->calibration();
+               const auto written = write_durably(
+                   path, sealed({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+               if (!written)
+                 spdlog::error("keeping the thresholds of {}: {}", state->info.version,
+                               written.error().message);
+             });
+}
+
+}  // namespace anomalyd::runtime
