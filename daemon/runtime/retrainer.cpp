@@ -310,10 +310,11 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
     progress_.version = info.version;
   }
   const auto size = fs::file_size((*draft)->checkpoint());
-  auto examined =
-      pipeline::examine(pipeline::StoredChallenger{(*draft)->checkpoint(), size, size},
-                        outside_.factory, champion ? &defender : nullptr, {channels, rows.unseen},
-                        {options_.pipeline, options_.gate, outside_.clock, stop});
+  auto examined = pipeline::examine(
+      pipeline::StoredChallenger{
+          .path = (*draft)->checkpoint(), .bytes = size, .written_bytes = size},
+      outside_.factory, champion ? &defender : nullptr, {channels, rows.unseen},
+      {options_.pipeline, options_.gate, outside_.clock, stop});
   if (examined.report.outcome == pipeline::GateOutcome::kStopped) {
     return fail(ErrorKind::kCancelled, "the gate was stopped");
   }
