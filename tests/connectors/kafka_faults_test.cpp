@@ -75,7 +75,8 @@ TEST(KafkaSource, LosesNothingAroundPauseAndResume) {
     source->resume(partitions);
     (void)source->poll(50ms, listener);
   }
-  // Counted are places in the topic: a producer that was not answered in time writes a record twice.
+  // Counted are places in the topic: a producer that was not answered in time writes a record
+  // twice.
   const auto distinct_values = [&] {
     const auto values = listener.values();
     return std::set(values.begin(), values.end()).size();

@@ -132,8 +132,7 @@ class PersistenceFactory final : public ModelFactory {
     std::ifstream file{path, std::ios::binary};
     std::string name;
     std::size_t size = 0;
-    if (!(file >> name >> size))
-      return fail(ErrorKind::kInvalid, path.string() + ": cannot read");
+    if (!(file >> name >> size)) return fail(ErrorKind::kInvalid, path.string() + ": cannot read");
     file.ignore();
     std::vector<Channel> channels(size);
     for (Channel& channel : channels) std::getline(file, channel.name);
