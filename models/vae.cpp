@@ -61,8 +61,7 @@ class Vae final : public Autoencoder {
                        const SlotChoice& choice) const override {
     const Moments code = moments(encoded(inputs, choice));
     const at::Tensor conditions = conditions_in(inputs);
-    const at::Tensor error =
-        newest_residuals(with_conditions(code.mean, conditions), newest, choice);
+    at::Tensor error = newest_residuals(with_conditions(code.mean, conditions), newest, choice);
     if (score_ == VaeScore::kMean) return error;
 
     at::Tensor square = at::zeros_like(error);

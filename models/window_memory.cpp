@@ -147,8 +147,8 @@ class WindowMemory final : public MemoryMember {
     const at::Tensor output =
         forward(with_weights(plan(channels), weights),
                 with_flag(batch.windows, hidden.to(batch.windows.device()), channels));
-    const at::Tensor newest = masked_square_error(
-        output.narrow(2, output.size(2) - channels, channels), newest_of(batch, channels));
+    at::Tensor newest = masked_square_error(output.narrow(2, output.size(2) - channels, channels),
+                                            newest_of(batch, channels));
     if (batch.noise == nullptr) return newest;
     return (masked_square_error(output, batch) + newest) / 2;
   }

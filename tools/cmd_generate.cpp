@@ -91,8 +91,8 @@ Status generate(LatentInput& input, const Arguments& arguments) {
         arguments.rename.empty() ? series.id : fmt::format("{}{}", arguments.rename, done + 1);
     const EventTime first = start.value_or(series.times.back() + series.period);
     if (arguments.windows > 0) {
-      const Status written = write_windows(*synthesis, series, name, arguments.windows, first,
-                                           output, input.model.window() * input.model.channels());
+      Status written = write_windows(*synthesis, series, name, arguments.windows, first, output,
+                                     input.model.window() * input.model.channels());
       if (!written) return written;
     } else {
       const auto rows = synthesis->rows(static_cast<std::size_t>(*span / series.period), first);

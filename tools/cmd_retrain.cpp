@@ -74,13 +74,13 @@ int run(const Arguments& arguments) {
   const auto before = retraining(*address);
   if (!before) return report(before.error());
   const runtime::ModelRequest request{arguments.group, "", user_name(), arguments.why};
-  const auto reply = runtime::http_post(*address, "/models/retrain",
-                                        {"application/json", to_json(request)}, 10s);
+  const auto reply =
+      runtime::http_post(*address, "/models/retrain", {"application/json", to_json(request)}, 10s);
   if (!reply) return report(reply.error());
   if (reply->status != 200) {
     const json answer = json::parse(reply->body, nullptr, false);
-    return report({ErrorKind::kInvalid, answer.is_object() ? answer.value("error", reply->body)
-                                                           : reply->body});
+    return report({ErrorKind::kInvalid,
+                   answer.is_object() ? answer.value("error", reply->body) : reply->body});
   }
   if (!arguments.wait) {
     fmt::print("asked for; `anomalyctl status` tells how it goes\n");

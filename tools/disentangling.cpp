@@ -70,7 +70,8 @@ double correlation(std::span<const float> a, std::span<const float> b, std::size
   double sum = 0;
   std::size_t count = 0;
   for (std::size_t c = 0; c < channels; ++c) {
-    const auto n = static_cast<double>(a.size() / channels);
+    const std::size_t rows = a.size() / channels;
+    const auto n = static_cast<double>(rows);
     double mean_a = 0, mean_b = 0, aa = 0, bb = 0, ab = 0;
     for (std::size_t i = c; i < a.size(); i += channels) {
       mean_a += static_cast<double>(a[i]) / n;
@@ -159,7 +160,7 @@ Result<std::vector<float>> Disentangling::change(
   }
   auto changed = model_.decode(std::move(other), 0);
   if (!changed) return changed;
-  const auto before = model_.decode({codes.begin(), codes.end()}, 0);
+  auto before = model_.decode({codes.begin(), codes.end()}, 0);
   if (!before) return before;
   for (std::size_t i = 0; i < changed->size(); ++i) (*changed)[i] -= (*before)[i];
   return changed;

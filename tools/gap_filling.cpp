@@ -154,7 +154,7 @@ Result<std::vector<float>> fill_gaps(const GappyRows& rows, std::span<const std:
     for (std::size_t i = 0; i < looked_at.size(); i += kWindowsAtOnce) {
       const auto part =
           std::span{looked_at}.subspan(i, std::min(kWindowsAtOnce, looked_at.size() - i));
-      const auto windows = reconstruct(filled, part);
+      auto windows = reconstruct(filled, part);
       if (!windows) return windows;
       const std::size_t width = options.window * rows.channels;
       for (std::size_t j = 0; j < windows->size(); ++j) {

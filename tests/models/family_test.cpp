@@ -403,8 +403,8 @@ TEST_P(WithLabels, LearnsHarmlessPatternsAndNamesFaults) {
       right[static_cast<std::size_t>(expected)] += scored->classes[i] == expected ? 1 : 0;
     }
   }
-  for (const Pattern pattern : {kBackup, kLeak, kPump}) {
-    std::printf("%s: class %d named in %.3f of its rows\n", GetParam().c_str(), pattern,
+  for (const std::size_t pattern : {kBackup, kLeak, kPump}) {
+    std::printf("%s: class %zu named in %.3f of its rows\n", GetParam().c_str(), pattern,
                 right[pattern] / rows_of[pattern]);
     EXPECT_GE(right[pattern], 0.9 * rows_of[pattern]);
   }

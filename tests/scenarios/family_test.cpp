@@ -180,9 +180,9 @@ Stream patterns(std::size_t num_rows, std::size_t learned) {
     stream.label(at, kPatternRows, name);
   };
   for (const std::size_t at :
-       {500, 1500}) {  // two dozen labelled windows of a backup, four of a fault
+       {500U, 1500U}) {  // two dozen labelled windows of a backup, four of a fault
     lay(at, "benign: backup");
-    for (const std::size_t more : {0, 100}) {
+    for (const std::size_t more : {0U, 100U}) {
       lay(at + 200 + more, "fault: leak");
       lay(at + 400 + more, "fault: pump");
     }
