@@ -54,9 +54,9 @@ void add_gate_rows(Schema& schema) {
       .help("The same seed, models and rows give the same judgement.");
   schema.check({"retraining.gate.min_rows", "retraining.gate.max_rows"},
                [](const Options& o) -> std::optional<std::string> {
-                 if (o.gate.min_rows <= o.gate.max_rows) return {};
+                 if (o.service.gate.min_rows <= o.service.gate.max_rows) return {};
                  return fmt::format("{} is too large; expected at most max_rows, which is {}",
-                                    o.gate.min_rows, o.gate.max_rows);
+                                    o.service.gate.min_rows, o.service.gate.max_rows);
                });
 }
 

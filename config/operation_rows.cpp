@@ -24,19 +24,6 @@ void add_operation_rows(Schema& schema) {
       .range(1s, 1h)
       .help("Time between two snapshots.");
 
-  schema.section("retraining.reservoir", "Rows kept on disk to learn from again.");
-  schema.option("retraining.reservoir.max_bytes", FIELD(service.reservoir.max_bytes))
-      .bytes()
-      .range(std::size_t{1} << 20, std::size_t{1} << 40)
-      .help("Disk space for all rows; beyond it old rows are thinned, the newest never.");
-  schema.option("retraining.reservoir.max_age", FIELD(service.reservoir.max_age))
-      .range(1h, std::chrono::hours{24 * 3650})
-      .help("Rows this much older than the newest one are forgotten.");
-
-  schema.option("retraining.audit_topic", FIELD(audit_topic))
-      .form("a topic")
-      .help("Where the lines of the audit log go too. Empty: only to the file.");
-
   schema.section("http", "Metrics, health, status and commands.");
   schema.option("http.listen", FIELD(service.http.listen))
       .form("host:port or unix:PATH")

@@ -11,6 +11,17 @@ using namespace std::chrono_literals;
 using pipeline::Schedule;
 using std::chrono::days;
 
+void add_reservoir(Schema& schema) {
+  schema.section("retraining.reservoir", "Rows kept on disk to learn from again.");
+  schema.option("retraining.reservoir.max_bytes", FIELD(service.reservoir.max_bytes))
+      .bytes()
+      .range(std::size_t{1} << 20, std::size_t{1} << 40)
+      .help("Disk space for all rows; beyond it old rows are thinned, the newest never.");
+  schema.option("retraining.reservoir.max_age", FIELD(service.reservoir.max_age))
+      .range(1h, std::chrono::hours{24 * 3650})
+      .help("Rows this much older than the newest one are forgotten.");
+}
+
 void add_triggers(Schema& schema) {
   schema.section(
       "retraining.drift",
@@ -138,6 +149,10 @@ void add_retraining_rows(Schema& schema) {
   schema.option("retraining.promote_unfit", FIELD(pipeline.retraining.promote_unfit))
       .help(
           "Whether an unfit champion gives way to a challenger that was not in the shadow first.");
+  schema.option("retraining.audit_topic", FIELD(audit_topic))
+      .form("a topic")
+      .help("Where the lines of the audit log go too. Empty: only to the file.");
+  add_reservoir(schema);
   add_triggers(schema);
   add_checks(schema);
 }

@@ -251,7 +251,7 @@ void add_fleet(CLI::App& produce, Command& chosen) {
   });
 }
 
-void add_data(CLI::App& produce, Command& chosen) {
+void add_series(CLI::App& produce, Command& chosen) {
   struct DataArguments {
     std::string folder;
     std::string only;
@@ -331,7 +331,7 @@ void add_produce(CLI::App& app, Command& chosen) {
       "  anomalyctl produce host --topic host-metrics --brokers localhost:9092\n"
       "  anomalyctl produce fleet --span 1h --clean 0s --stdout --format influx | head");
   add_fleet(*produce, chosen);
-  add_data(*produce, chosen);
+  add_series(*produce, chosen);
   add_csv(*produce, chosen);
   add_host(*produce, chosen);
 }

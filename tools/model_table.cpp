@@ -74,7 +74,8 @@ class Lines {
     last_ = name;
   }
   void add_object(std::string_view name, const std::string& object) {
-    for (const auto& [key, value] : object_of(object).items()) {
+    const json fields = object_of(object);
+    for (const auto& [key, value] : fields.items()) {
       add(name, fmt::format("{}: {}", key, in_short(value)));
     }
   }
@@ -96,7 +97,8 @@ std::map<std::string, std::string> comparable(const Manifest& manifest) {
     if (!nested) {
       fields[name] = in_short(value);
     } else {
-      for (const auto& [path, leaf] : value.flatten().items()) {
+      const json leaves = value.flatten();
+      for (const auto& [path, leaf] : leaves.items()) {
         if (!leaf.is_structured()) fields[name + path] = in_short(leaf);
       }
     }

@@ -144,7 +144,9 @@ TEST_F(Injection, DrawsFaultsThatFitTheRows) {
       EXPECT_EQ(fault->first, 40U);
       EXPECT_LE(fault->end(), kRows);
       EXPECT_LT(fault->channel, 3U);
-      if (type == FaultType::kSwappedChannels) EXPECT_NE(fault->channel, fault->other);
+      if (type == FaultType::kSwappedChannels) {
+        EXPECT_NE(fault->channel, fault->other);
+      }
       if (type == FaultType::kBrokenCoupling) {
         EXPECT_GE(fault->source, 1U);
         EXPECT_LE(fault->source + fault->count, kRows);

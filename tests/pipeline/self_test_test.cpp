@@ -103,7 +103,9 @@ TEST_F(TryFault, NeedsRowsEnoughForTheFault) {
   later_.gaps.front() = History::kRestart;
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     const auto trial = attempt(FaultType::kSpike, seed);
-    if (trial) EXPECT_GE(trial->fault.first, scorer_->info().context + 8);
+    if (trial) {
+      EXPECT_GE(trial->fault.first, scorer_->info().context + 8);
+    }
   }
 }
 
