@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <set>
+#include <span>
 #include <sstream>
 #include <utility>
 
@@ -130,7 +131,8 @@ FitRun make_run(const Options& options, std::stop_token stop) {
            .corruption = options.corruption,
            .amount = options.corruption_amount},
           {},
-          std::move(stop)};
+          std::move(stop),
+          {}};
 }
 
 std::string to_text(const std::vector<double>& values) {
@@ -156,7 +158,10 @@ void add_notes(const MemberSpec& asked, const Member& fitted, std::vector<std::s
 
 // Fits the planned members one after the other. Faults among labelled rows teach only what tells
 // classes apart.
+//
+// `start` may be null; `own` are the series with slots of their own.
 Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& all_rows, FitRun run,
+                                         const TorchScorer* start, std::span<const std::string> own,
                                          const ProgressFn& progress, TrainingReport& report) {
   std::vector<NamedMember> members;
   for (const MemberSpec& spec : plan.members) {
@@ -171,6 +176,7 @@ Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& a
     TrainingRows rows = all_rows;
     if ((*member)->num_classes() == 0) rows.labels = at::Tensor{};
     if (plan.scope == ModelScope::kPooledNetworks && (*member)->is_network()) rows.slots.resize(1);
+    if (start != nullptr && (*member)->is_network()) run.start = start->weights_of(spec, own);
     auto fitted = (*member)->fit(rows, run);
     if (!fitted) return Failure{std::move(fitted.error())};
     add_notes(spec, **member, report.notes);
@@ -350,14 +356,16 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
     const std::vector<std::size_t> own = own_slots(set, options_, plan->scope);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
     report = {};
-    auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
+    ModelInfo info;
+    for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
+    auto members =
+        fit_all(*plan, rows, make_run(options_, std::move(stop)),
+                dynamic_cast<const TorchScorer*>(set.start), info.slots, progress, report);
     if (!members) return Failure{std::move(members.error())};
 
-    ModelInfo info;
     info.choice = plan->choice;
     info.channels = set.channels;
     info.device = options_.device;
-    for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
     if (const auto entities = num_entities(*members); entities > 0) {
       for (const auto& series : set.series) info.entities.push_back(series.id);
     }

@@ -91,6 +91,9 @@ struct TrainingSet {
   std::vector<Series> series;
   /// What labels mean; the first one is what rows without a label most likely are.
   std::vector<std::string> classes{};
+  /// A model of the same factory: networks begin at its weights where theirs have the same shapes,
+  /// series by series. nullptr begins anew.
+  const Scorer* start = nullptr;
 };
 
 /// Where a training run stands, for progress lines, metrics and `status`.

@@ -113,7 +113,9 @@ class PartitionPipeline {
       EventTime start;
       bool of_challenger = false;
     };
-    std::uint64_t rows = 0;  ///< Judged by the challenger.
+    std::uint64_t rows = 0;              ///< Judged by the challenger.
+    EventTime first = EventTime::max();  ///< Of them.
+    EventTime newest = EventTime::min();
     std::uint64_t champion_alerts = 0;
     std::uint64_t challenger_alerts = 0;
     std::vector<Incident> incidents;  ///< Opened by either; the first kMostIncidents.

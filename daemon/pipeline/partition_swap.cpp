@@ -83,6 +83,8 @@ PartitionPipeline::ShadowReport PartitionPipeline::shadow_report(const std::stri
 PartitionPipeline::ShadowReport& PartitionPipeline::ShadowReport::operator+=(
     const ShadowReport& other) {
   rows += other.rows;
+  first = std::min(first, other.first);
+  newest = std::max(newest, other.newest);
   champion_alerts += other.champion_alerts;
   challenger_alerts += other.challenger_alerts;
   const std::size_t room = kMostIncidents - std::min(kMostIncidents, incidents.size());
@@ -108,6 +110,8 @@ void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series
   const auto raw = std::span{request.raw}.subspan(i * model.channels.size(), model.channels.size());
   const Verdict verdict = lane.track.judge(model, raw, residuals, window_class);
   ++group.report.rows;
+  group.report.first = std::min(group.report.first, row.time);
+  group.report.newest = std::max(group.report.newest, row.time);
   group.report.challenger_alerts += verdict.alert ? 1 : 0;
   if (!lane.incidents.concerns(verdict)) return;
   note_incident(group,

@@ -27,6 +27,9 @@ RetrainingRows retraining_rows(std::span<const std::vector<JudgedRows>> series,
     NormalRows normal = normal_rows(chunks, labels, excluded, wanted);
     all.seen += normal.seen;
     for (std::size_t i = 0; i < kNumLeftOut; ++i) all.left_out[i] += normal.left_out[i];
+    if (normal.history.windower.period().count() == 0) {  // it was not kept with the rows
+      normal.history.windower = Windower::behind(normal.history.times, options.window);
+    }
     auto [learned, unseen] = hold_out_newest(normal.history, retraining.unseen_share);
     if (learned.size() < options.training.provisional_rows) continue;
     all.learned.push_back(std::move(learned));
@@ -60,10 +63,15 @@ ShadowRuling rule_shadow(const PartitionPipeline::ShadowReport& report,
   if (static_cast<double>(report.challenger_alerts) > bound) {
     return {Outcome::kAlarmHappy, figures};
   }
-  if (report.rows >= options.shadow_rows) return {Outcome::kPromote, figures};
+  const bool long_enough = options.shadow_time.count() == 0 ||
+                           (report.rows > 0 && report.newest - report.first >= options.shadow_time);
+  if (report.rows >= options.shadow_rows && long_enough) return {Outcome::kPromote, figures};
   if (elapsed < options.shadow_deadline) return {Outcome::kGoesOn, figures};
-  return {Outcome::kStarved, fmt::format("{} rows in {} s; expected {}", report.rows,
-                                         elapsed.count() / 1000, options.shadow_rows)};
+  return {
+      Outcome::kStarved,
+      fmt::format("{} rows in {} s; expected {} that span {} s", report.rows,
+                  elapsed.count() / 1000, options.shadow_rows,
+                  std::chrono::duration_cast<std::chrono::seconds>(options.shadow_time).count())};
 }
 
 std::string incident_diff(const PartitionPipeline::ShadowReport& report,

@@ -105,6 +105,26 @@ void add_judging(Families& out, const ServiceStatus& status) {
             static_cast<double>(status.queued_windows));
 }
 
+void add_retraining(Families& out, const Retrainer::Progress& now) {
+  using Phase = Retrainer::Phase;
+  for (const Phase phase :
+       {Phase::kIdle, Phase::kTraining, Phase::kGate, Phase::kShadow, Phase::kSwap}) {
+    out.gauge("anomalyd_retraining_phase", "1 for the step that retraining is at.",
+              now.phase == phase ? 1 : 0, {{"phase", std::string{to_string(phase)}}});
+  }
+  out.gauge("anomalyd_retraining_progress_ratio", "Share of the step that is done.", now.share);
+  out.counter("anomalyd_retraining_runs_total", "Challengers whose training began.",
+              static_cast<double>(now.runs));
+  const std::pair<const char*, std::uint64_t> outcomes[] = {{"promoted", now.promoted},
+                                                            {"refused", now.refused},
+                                                            {"postponed", now.postponed},
+                                                            {"failed", now.failed}};
+  for (const auto& [outcome, count] : outcomes) {
+    out.counter("anomalyd_retraining_outcomes_total", "Challengers, by what became of them.",
+                static_cast<double>(count), {{"outcome", outcome}});
+  }
+}
+
 void add_models(Families& out, const ServiceStatus& status) {
   for (const ModelInfo& model : status.models) {
     out.gauge("anomalyd_model_info", "Models in service.", 1,
@@ -179,6 +199,7 @@ std::string Metrics::render(const ServiceStatus& status) const {
   add_input(families, status);
   add_judging(families, status);
   add_models(families, status);
+  add_retraining(families, status.retraining);
   std::vector<MetricFamily> all = std::move(families).take();
   for (MetricFamily& family : impl_->registry.Collect()) all.push_back(std::move(family));
   return prometheus::TextSerializer{}.Serialize(all);

@@ -218,6 +218,7 @@ Manifest read_manifest(const Json& document) {
   manifest.created = fields.time("created");
   manifest.code_version = fields.text("code_version");
   manifest.seed = fields.count("seed");
+  manifest.start = fields.text("start");
   manifest.configuration = fields.object("configuration").dump();
   read_data(Fields{fields.object("data"), "data"}, manifest);
   read_exclusions(Fields{fields.object("exclusions"), "exclusions"}, manifest);
@@ -297,6 +298,7 @@ std::string to_json(const Manifest& manifest) {
               {"created", to_rfc3339(manifest.created)},
               {"code_version", manifest.code_version},
               {"seed", manifest.seed},
+              {"start", manifest.start},
               {"configuration", object_of(manifest.configuration)},
               {"data", {{"series", manifest.num_series}, {"ranges", ranges_json(manifest.data)}}},
               {"exclusions", exclusions_json(manifest)},

@@ -101,6 +101,7 @@ struct Retrainer::Run {
   MonotonicTime phase_began{};
   std::shared_ptr<const LearnedGroup> challenger;
   std::vector<pipeline::Label> labels;
+  pipeline::TrainingStart start = pipeline::TrainingStart::kCold;
   bool overdue = false;
 };
 
@@ -204,6 +205,7 @@ void Retrainer::start(Request request) {
   auto run = std::make_shared<Run>();
   run->champion = outside_.champion(request.group);
   run->labels = outside_.feedback();
+  run->start = pipeline::RetrainPolicy{options_.pipeline.retraining}.start(past(request.group));
   run->request = std::move(request);
   run_ = run;
   {
@@ -215,6 +217,7 @@ void Retrainer::start(Request request) {
     progress_.runs = before.runs + 1;
     progress_.promoted = before.promoted;
     progress_.refused = before.refused;
+    progress_.postponed = before.postponed;
     progress_.failed = before.failed;
   }
   enter(Phase::kTraining);
@@ -288,8 +291,11 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
     spdlog::warn("the champion cannot be compared with: {}", loaded.error().message);
   }
 
-  auto learned =
-      pipeline::learn(rows.learned, channels, outside_.factory, options_.pipeline, show, stop);
+  if (!champion) run.start = pipeline::TrainingStart::kCold;
+  const Scorer* start =
+      run.start == pipeline::TrainingStart::kWarm ? champion->scorer.get() : nullptr;
+  auto learned = pipeline::learn(rows.learned, channels, outside_.factory, options_.pipeline, show,
+                                 stop, start);
   if (!learned) return fail(std::move(learned.error()), "training");
   auto draft = outside_.registry.begin();
   if (!draft) return Failure{std::move(draft.error())};
@@ -322,6 +328,7 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
   Manifest manifest = manifest_of(info);
   manifest.parent = run.champion->info.version;
   manifest.seed = options_.origin.seed;
+  manifest.start = to_string(run.start);
   manifest.configuration = options_.origin.configuration;
   manifest.num_series = rows.learned.size();
   manifest.data = ranges_of(rows.learned, run.partition_of);
@@ -359,10 +366,12 @@ void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Trained> trai
     progress_.gate = table;
   }
   spdlog::info("the gate of {}:\n{}", trained->version, table);
-  if (trained->report.outcome != pipeline::GateOutcome::kPassed) {
+  const pipeline::GateRuling ruling = rule(trained->report);
+  if (ruling != pipeline::GateRuling::kPromote) {
     const pipeline::GateCheck* failed = trained->report.failed();
     return end(
-        "refused", std::string{to_string(trained->report.reason())},
+        ruling == pipeline::GateRuling::kWait ? "postponed" : "refused",
+        std::string{to_string(trained->report.reason())},
         failed == nullptr ? std::string{to_string(trained->report.outcome)} : failed->sentence);
   }
   const auto now = outside_.champion(run->request.group);
@@ -371,7 +380,24 @@ void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Trained> trai
   }
   run->challenger = trained->group;
   outside_.scoring.install(trained->group, std::move(trained->scorer));
+  const bool unproven = trained->report.outcome != pipeline::GateOutcome::kPassed;
+  if (unproven || (options_.pipeline.retraining.promote_unfit && !run->request.unfit.empty())) {
+    return replace_champion((unproven ? "not proven, without a shadow: " : "without a shadow: ") +
+                            run->request.unfit);
+  }
   begin_shadow();
+}
+
+/// What to do after the gate. A challenger that could not be judged for want of rows is dropped,
+/// and the next one is trained when the cool-down is over; the waiting goes on from the first one.
+pipeline::GateRuling Retrainer::rule(const pipeline::GateReport& report) {
+  const std::string& group = run_->request.group;
+  const MonotonicTime now = outside_.clock.monotonic();
+  if (report.outcome != pipeline::GateOutcome::kNotEnoughData) short_of_rows_.erase(group);
+  const auto since = report.outcome == pipeline::GateOutcome::kNotEnoughData
+                         ? short_of_rows_.try_emplace(group, now).first->second
+                         : now;
+  return pipeline::rule(report, {now - since, !run_->request.unfit.empty()}, options_.gate);
 }
 
 void Retrainer::begin_shadow() {
@@ -396,7 +422,7 @@ void Retrainer::watch_shadow() {
   };
   const auto tasks = outside_.tasks();
   auto answers = std::make_shared<Answers>(Answers{tasks.size(), {}});
-  if (tasks.empty()) return rule(answers->report);
+  if (tasks.empty()) return on_shadow(answers->report);
   for (const auto& task : tasks) {
     task->inspect(
         [this, run = run_, answers](const pipeline::PartitionPipeline& pipeline, const auto&) {
@@ -405,13 +431,13 @@ void Retrainer::watch_shadow() {
                        answers->report += report;
                        if (--answers->expected > 0 || run_ != run) return;
                        if (progress().phase == Phase::kShadow && swap_ == nullptr)
-                         rule(answers->report);
+                         on_shadow(answers->report);
                      });
         });
   }
 }
 
-void Retrainer::rule(const pipeline::PartitionPipeline::ShadowReport& report) {
+void Retrainer::on_shadow(const pipeline::PartitionPipeline::ShadowReport& report) {
   const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
       outside_.clock.monotonic() - run_->phase_began);
   const LearnedGroup& challenger = *run_->challenger;
@@ -434,12 +460,16 @@ void Retrainer::rule(const pipeline::PartitionPipeline::ShadowReport& report) {
   if (ruling.outcome != ShadowRuling::Outcome::kPromote) {
     return end("refused", std::string{to_string(ruling.outcome)}, sentence);
   }
-  swap(run_->challenger, {sentence, run_->request.by, {}}, "promoted",
-       [this, sentence](Status status) {
-         if (run_ == nullptr) return;
-         if (status) return end("promoted", "", sentence);
-         end("failed", "swap_failed", status.error().message);
-       });
+  replace_champion(sentence);
+}
+
+void Retrainer::replace_champion(const std::string& why) {
+  enter(Phase::kSwap);
+  swap(run_->challenger, {why, run_->request.by, {}}, "promoted", [this, why](Status status) {
+    if (run_ == nullptr) return;
+    if (status) return end("promoted", "", why);
+    end("failed", "swap_failed", status.error().message);
+  });
 }
 
 /// Ends the run, whatever came of it; the challenger judges no more unless it is the champion now.
@@ -455,7 +485,7 @@ void Retrainer::end(std::string outcome, std::string reason, std::string sentenc
   }
   pasts_[run->request.group] = pipeline::RetrainPolicy::after(
       past(run->request.group), {.end = outside_.clock.wall(),
-                                 .start = pipeline::TrainingStart::kCold,
+                                 .start = run->start,
                                  .promoted = outcome == "promoted",
                                  .normal_rows = run->request.normal_rows});
   {
@@ -467,6 +497,7 @@ void Retrainer::end(std::string outcome, std::string reason, std::string sentenc
     progress_.sentence = sentence;
     progress_.promoted += outcome == "promoted" ? 1 : 0;
     progress_.refused += outcome == "refused" ? 1 : 0;
+    progress_.postponed += outcome == "postponed" ? 1 : 0;
     progress_.failed += outcome == "failed" ? 1 : 0;
   }
   spdlog::info("retraining the model of {}: {}{}{}; {}", run->request.group, outcome,

@@ -33,8 +33,8 @@ namespace anomalyd::runtime {
 ///           `anomalyd-retrain`, at low priority; loading for a promotion on the disk executor.
 ///           progress(): any thread.
 /// One       challenger at a time, whatever asks for it; what is asked for meanwhile waits.
-/// Swap      all partitions stand still between two rows while the champion is moved on disk, so
-///           that a crash finds one champion and knows from which offsets on it judges.
+/// Swap      all partitions stand still between two rows, with snapshots of that on disk, while the
+///           champion is moved there: after a crash at any moment, one champion judges each row.
 class Retrainer {
  public:
   struct Options {
@@ -69,13 +69,14 @@ class Retrainer {
     std::string stage;    ///< Of training.
     double share = 0;     ///< 0..1, of training or of the shadow.
     double loss = 0;
-    std::string outcome;   ///< Of the last run: "promoted", "refused", "failed", "stopped".
+    std::string outcome;   ///< Of the last run: "promoted", "refused", "postponed", "failed".
     std::string reason;    ///< Reason code of a refusal: of the gate or of the shadow.
     std::string sentence;  ///< For people.
     std::string gate;      ///< gate_table of the last run.
     std::uint64_t runs = 0;
     std::uint64_t promoted = 0;
     std::uint64_t refused = 0;
+    std::uint64_t postponed = 0;
     std::uint64_t failed = 0;
   };
   /// What asks for a new version.
@@ -86,6 +87,7 @@ class Retrainer {
     std::string by;                                 ///< "anomalyd", or who asked.
     std::vector<pipeline::RowInterval> excluded{};  ///< Left out besides what is usual.
     std::uint64_t normal_rows = 0;                  ///< GroupFacts::normal_rows now.
+    std::string unfit{};  ///< Says why, if the champion is: see RetrainPolicy::unfit.
   };
 
   Retrainer(Options options, Outside outside);
@@ -120,9 +122,11 @@ class Retrainer {
   void train(std::shared_ptr<Run> run, std::stop_token stop);
   [[nodiscard]] Result<Trained> make_challenger(Run& run, const std::stop_token& stop);
   void on_trained(const std::shared_ptr<Run>& run, Result<Trained> trained);
+  [[nodiscard]] pipeline::GateRuling rule(const pipeline::GateReport& report);
   void begin_shadow();
+  void replace_champion(const std::string& why);
   void watch_shadow();
-  void rule(const pipeline::PartitionPipeline::ShadowReport& report);
+  void on_shadow(const pipeline::PartitionPipeline::ShadowReport& report);
   void swap(std::shared_ptr<const pipeline::LearnedGroup> group, ModelRegistry::Promotion promotion,
             std::string event, std::function<void(Status)> done);
   void finish_swap(Status status);
@@ -136,6 +140,7 @@ class Retrainer {
   Outside outside_;
   std::deque<Request> waiting_;                                 // control io_context from here on
   std::map<std::string, pipeline::RetrainPolicy::Past> pasts_;  // by group
+  std::map<std::string, MonotonicTime> short_of_rows_;  // since when, by group, the gate has been
   std::shared_ptr<Run> run_;
   std::shared_ptr<Swap> swap_;
   struct Replaced {

@@ -231,7 +231,8 @@ void Service::consider_retraining(const std::map<std::string, pipeline::GroupFac
                          .trigger = std::string{to_string(due->trigger)},
                          .why = due->why,
                          .by = "anomalyd",
-                         .normal_rows = group.normal_rows});
+                         .normal_rows = group.normal_rows,
+                         .unfit = policy.unfit(group).value_or("")});
   }
 }
 

@@ -177,6 +177,7 @@ std::string ServiceStatus::json() const {
         {"runs", retraining.runs},
         {"promoted", retraining.promoted},
         {"refused", retraining.refused},
+        {"postponed", retraining.postponed},
         {"failed", retraining.failed}}},
       {"trouble", {{"brokers", broker_trouble}, {"device", device_trouble}, {"last", last_error}}}};
   document["models"] = nlohmann::json::array();
