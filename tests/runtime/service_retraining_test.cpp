@@ -64,6 +64,7 @@ class ServiceRetraining : public ::testing::Test {
     options_.origin.seed = 7;
     pipeline_.training.rows = kTrainingRows;
     pipeline_.retraining.schedule = {};
+    pipeline_.retraining.unseen_share = 0.25;
     pipeline_.retraining.shadow_rows = 400;
     pipeline_.retraining.shadow_time = 100s;
     pipeline_.retraining.drift.enabled = false;
