@@ -16,6 +16,14 @@ void add_operation_rows(Schema& schema) {
       .range(0ms, 60s)
       .help("How long a window may wait for others: the latency that batching adds.");
 
+  schema.section("self_test",
+                 "Small faults in copies of live rows, to see all the time which ones are found.");
+  schema.option("self_test.enabled", FIELD(service.self_test.enabled))
+      .help("Whether that is done. Nothing of it reaches alerts, thresholds or what is learned.");
+  schema.option("self_test.interval", FIELD(service.self_test.interval))
+      .range(1s, 24h)
+      .help("Time between two series that are tested; more where a test takes long.");
+
   schema.section("state", "What survives a restart.");
   schema.option("state.dir", FIELD(service.state_dir))
       .form("a folder")

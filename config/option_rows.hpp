@@ -15,6 +15,6 @@ void add_input_rows(Schema& schema);       ///< kafka, input: where samples come
 void add_detection_rows(Schema& schema);   ///< window, model, training, threshold, alerts.
 void add_retraining_rows(Schema& schema);  ///< retraining: when, and what becomes of challengers.
 void add_gate_rows(Schema& schema);        ///< retraining.gate: what a challenger has to prove.
-void add_operation_rows(Schema& schema);   ///< batch, state, http, log, runtime: the daemon itself.
+void add_operation_rows(Schema& schema);   ///< batch, self_test, state, http, log, runtime.
 
 }  // namespace anomalyd::config

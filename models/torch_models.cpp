@@ -287,10 +287,10 @@ Result<std::vector<at::Tensor>> read_weights(const StoredMember& stored, const M
     weights.push_back(at::empty(weight.sizes, at::kFloat));
     std::memcpy(weights.back().data_ptr(), weight.bytes.data(), weight.bytes.size());
     if (!weights.back().isfinite().all().item<bool>()) {
-      return fail(ErrorKind::kIncompatible, "member '" + stored.spec.name + "': found weight '" +
-                                                weight.name +
-                                                "' with values that are no numbers; expected "
-                                                "finite ones");
+      return fail(ErrorKind::kNotFinite, "member '" + stored.spec.name + "': found weight '" +
+                                             weight.name +
+                                             "' with values that are no numbers; expected "
+                                             "finite ones");
     }
   }
   return weights;

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "daemon/runtime/http_client.hpp"
 #include "tools/commands.hpp"
@@ -14,6 +17,32 @@ namespace anomalyd::tools {
 namespace {
 
 using nlohmann::json;
+
+/// What each version of a model finds of all types of injected faults, a line for each.
+std::vector<std::string> self_test_lines(const json& test) {
+  struct Sums {
+    double trials = 0;
+    double found = 0;
+  };
+  std::map<std::string, Sums> by_version;
+  for (const json& of : test.at("figures")) {
+    Sums& sums = by_version[of.at("version")];
+    const auto trials = of.at("trials").get<double>();
+    sums.trials += trials;
+    sums.found += trials * of.at("recall").get<double>();
+  }
+  std::vector<std::string> lines;
+  for (const auto& [version, sums] : by_version) {
+    lines.push_back(fmt::format("{} finds {:.0f} % of {:.0f} small faults injected into copies",
+                                version, 100 * sums.found / sums.trials, sums.trials));
+  }
+  if (const auto failures = test.at("failures").get<std::uint64_t>(); failures > 0) {
+    lines.push_back(fmt::format("{} of {} failed: {}", failures,
+                                test.at("samples").get<std::uint64_t>(),
+                                test.at("last_failure").get<std::string>()));
+  }
+  return lines;
+}
 
 /// The /status document of the daemon, for a person.
 std::string status_screen(const json& status) {
@@ -49,6 +78,7 @@ std::string status_screen(const json& status) {
       add("chosen", choice);
     }
   }
+  for (const std::string& line : self_test_lines(status.at("self_test"))) add("self-test", line);
   for (const auto& [where, what] : status.at("trouble").items()) {
     if (!what.get<std::string>().empty()) add("trouble", where + ": " + what.get<std::string>());
   }

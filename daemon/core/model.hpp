@@ -154,7 +154,7 @@ class ModelFactory {
 
   /// Reads a checkpoint, which is treated as hostile: sizes, shapes and the sha256 are checked
   /// before anything is allocated. Errors: kInvalid (no such file), kIncompatible (damaged, or of
-  /// another format version; the message says what was found and expected).
+  /// another format version; the message says what was found and expected), kNotFinite.
   [[nodiscard]] virtual Result<LoadedModel> load(const std::filesystem::path& path) = 0;
 };
 

@@ -20,7 +20,7 @@ constexpr double kMostResting = 0.5;        // of the cells that move, that rest
 constexpr double kConstantMargin = 1.25;    // a loss without a champion, in that of a constant
 constexpr double kLearnedLittle = 0.95;     // of that of a constant: nothing to speak of
 constexpr double kMostConditionRows = 0.1;  // of all; a few incidents are an onset each
-constexpr double kLeastRecall = 0.15;       // without a champion
+constexpr double kLeastRecall = 0.05;       // without a champion; chance alone finds under 1 %
 constexpr std::size_t kLeastFaults = 8;     // that a recall is told of
 
 constexpr std::string_view kNames[] = {"load", "shape",      "training", "rows",
@@ -179,6 +179,8 @@ Finding Examiner::read(const StoredChallenger& stored, ModelFactory& factory,
     switch (loaded.error().kind) {
       case ErrorKind::kIncompatible:
         return refuse(GateReason::kIncompatible, std::move(loaded.error().message));
+      case ErrorKind::kNotFinite:
+        return refuse(GateReason::kNotFinite, std::move(loaded.error().message));
       case ErrorKind::kExhausted:
         return refuse(GateReason::kTooLarge, std::move(loaded.error().message));
       default: return refuse(GateReason::kUnreadable, std::move(loaded.error().message));

@@ -36,7 +36,7 @@ enum class GateReason : std::uint8_t {
   kOtherSchema,    ///< It was trained with other channels.
   kLostSeries,     ///< It does not know series that the champion knows.
   kWrongShape,     ///< Residuals are of another shape than its description says.
-  kNotFinite,      ///< Residuals are NaN or infinite.
+  kNotFinite,      ///< Weights or residuals are NaN or infinite.
   kScoringFailed,  ///< The scorer returned an error.
   // training
   kTooFewRows,  ///< It was calibrated on too few rows.

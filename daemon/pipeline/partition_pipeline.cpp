@@ -188,6 +188,7 @@ void PartitionPipeline::accept(Series& series, const Windower::Row& row,
   if (series.shadow != nullptr) {
     (void)accept(*series.shadow, row, values, group.challenger->info.context);
   }
+  if (series.sample != nullptr) add_to_sample(series, row, values);
 }
 
 NotJudged PartitionPipeline::accept(Lane& lane, const Windower::Row& row,

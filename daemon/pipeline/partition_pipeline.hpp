@@ -20,6 +20,7 @@
 #include "daemon/pipeline/judged_rows.hpp"
 #include "daemon/pipeline/learning.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
+#include "daemon/pipeline/self_test.hpp"
 
 namespace anomalyd::pipeline {
 
@@ -141,6 +142,14 @@ class PartitionPipeline {
   /// Judged rows in chunks of successive rows of one series, if `training.record` is set.
   [[nodiscard]] std::vector<JudgedRows> take_record();
 
+  /// Begins to keep copies of the next rows of a series, behind a copy of its state: of the next
+  /// one in turn that is ready and healthy. Nothing else changes, and samples are no part of what
+  /// is saved. Does nothing if there is no such series, or too many are being sampled. Only while
+  /// quiescent.
+  void begin_sample();
+  /// Samples that have all their rows.
+  [[nodiscard]] std::vector<LiveSample> take_samples();
+
   /// Series of one group that have no model.
   struct Candidates {
     std::vector<Channel> channels;
@@ -222,14 +231,15 @@ class PartitionPipeline {
   struct Series {
     std::string id;
     Windower windower;
-    std::unique_ptr<History> history;  // while there is no model
-    std::string group_key;             // of its history so far; empty until it has some rows
-    Group* group = nullptr;            // once there is one
-    Lane live;                         // of the model that decides
-    Watch watch;                       // of that model
-    std::unique_ptr<Lane> shadow;      // of a challenger, while there is one
-    JudgedRows record;                 // not yet taken
-    bool touched = false;              // listed in touched_
+    std::unique_ptr<History> history;    // while there is no model
+    std::string group_key;               // of its history so far; empty until it has some rows
+    Group* group = nullptr;              // once there is one
+    Lane live;                           // of the model that decides
+    Watch watch;                         // of that model
+    std::unique_ptr<Lane> shadow;        // of a challenger, while there is one
+    JudgedRows record;                   // not yet taken
+    std::unique_ptr<LiveSample> sample;  // while its rows are copied for a self-test
+    bool touched = false;                // listed in touched_
   };
 
   std::uint32_t find_or_add(std::string_view id);
@@ -244,6 +254,7 @@ class PartitionPipeline {
   void watch_scores(Series& series, EventTime time, const Verdict& verdict, RowMark mark);
   void watch_governor(Series& series) const;
   void watch_anew(Series& series) const;
+  void add_to_sample(Series& series, const Windower::Row& row, std::span<const double> values);
   void note_unknown(Series& series, std::size_t column) const;
   [[nodiscard]] bool has_new_channel(const Series& series) const;
   void save_groups(StateWriter& out) const;
@@ -299,7 +310,9 @@ class PartitionPipeline {
   std::size_t overdue_rows_ = 0;
   std::vector<Alert> alerts_;
   std::vector<JudgedRows> record_;
-  std::uint32_t thinning_;  // rows of a series of which ScoreDrift is offered one
+  std::vector<LiveSample> samples_;
+  std::size_t next_sampled_ = 0;  // in series_
+  std::uint32_t thinning_;        // rows of a series of which ScoreDrift is offered one
   EventTime watermark_{};
   EventTime next_sweep_{};
   Offset last_offset_ = 0;

@@ -39,6 +39,7 @@ void PartitionPipeline::replace(Group& group, const std::shared_ptr<const Learne
     series.live.track = was_challenger && series.shadow != nullptr ? std::move(series.shadow->track)
                                                                    : track_on(*learned, series);
     series.shadow = nullptr;
+    series.sample = nullptr;  // of the model before
     watch_anew(series);
   }
   group.challenger = nullptr;

@@ -1,7 +1,9 @@
-// What a PartitionPipeline notices about whether the models of its groups still fit.
+// What a PartitionPipeline notices about whether the models of its groups still fit, and what it
+// copies for those who look closer.
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "daemon/pipeline/partition_pipeline.hpp"
 
@@ -15,6 +17,9 @@ constexpr std::uint32_t kUnknownRow = 20;
 // Behind an incident, the longer mean in a score falls by 1/e in half as many rows as it spans; in
 // four times its span what was a hundredfold is a thirtieth.
 constexpr std::uint32_t kSettling = 4;
+
+// Of series that are sampled at once: each is a copy of all that is known of one.
+constexpr std::size_t kMostSamples = 16;
 
 std::int64_t micros(EventTime time) { return time.time_since_epoch().count(); }
 
@@ -113,6 +118,45 @@ std::map<std::string, GroupFacts> PartitionPipeline::group_facts() const {
   }
   return all;
 }
+
+void PartitionPipeline::begin_sample() {
+  const auto is_silent = [&](const Series& series) {
+    return watermark_ - series.windower.last_time() >
+           std::max<std::chrono::microseconds>(options_.faults.silent_after,
+                                               10 * series.windower.period());
+  };
+  std::size_t sampled = 0;
+  for (Series& series : series_) {
+    if (series.sample != nullptr && is_silent(series)) series.sample = nullptr;
+    sampled += series.sample != nullptr ? 1 : 0;
+  }
+  if (sampled >= kMostSamples) return;
+  for (std::size_t i = 0; i < series_.size(); ++i) {
+    Series& series = series_[next_sampled_++ % series_.size()];
+    const Lane& live = series.live;
+    const bool ready = series.group != nullptr && !live.track.provisional && !is_silent(series);
+    if (!ready || series.sample != nullptr || live.incidents.is_open() ||
+        live.track.faults.is_open()) {
+      continue;
+    }
+    series.sample = std::make_unique<LiveSample>(
+        LiveSample{series.group->learned, {live.track, live.incidents}, {}});
+    series.sample->rows.series = series.id;
+    return;
+  }
+}
+
+void PartitionPipeline::add_to_sample(Series& series, const Windower::Row& row,
+                                      std::span<const double> values) {
+  Windower::Row of_model = row;
+  of_model.values = values;
+  series.sample->rows.append(of_model);
+  if (series.sample->rows.size() < LiveSample::kRows) return;
+  samples_.push_back(std::move(*series.sample));
+  series.sample = nullptr;
+}
+
+std::vector<LiveSample> PartitionPipeline::take_samples() { return std::exchange(samples_, {}); }
 
 const ScoreDrift* PartitionPipeline::drift(const std::string& group_key) const {
   const auto found = groups_.find(group_key);

@@ -32,7 +32,11 @@ Result<std::optional<SelfTestTrial>> try_fault(Scorer& scorer, const ReplayTrack
       static_cast<std::size_t>(options.incidents.resolve_rows + options.incidents.merge_rows +
                                options.incidents.cool_down_rows);
   bool quiet = true;
+  // Nor is a fault judged while the window fills behind a gap.
+  bool judged = false;
   const auto watch = [&](const ReplayedRow& row) {
+    judged = judged || (row.verdict != nullptr && row.row < fault->first &&
+                        row.row + options.window.stride >= fault->first);
     if (row.verdict == nullptr || row.row + quiet_rows < fault->first) return;
     quiet = quiet && !row.verdict->condition && !row.opened;
   };
@@ -46,7 +50,7 @@ Result<std::optional<SelfTestTrial>> try_fault(Scorer& scorer, const ReplayTrack
   if (Status ok = replay(scorer, {&past, 1}, options, how, watch); !ok) {
     return Failure{std::move(ok.error())};
   }
-  if (!quiet || state.incidents.is_open()) return std::nullopt;
+  if (!quiet || !judged || state.incidents.is_open()) return std::nullopt;
 
   History faulty = rows;
   inject(faulty, *fault, scaler);
@@ -59,6 +63,20 @@ Result<std::optional<SelfTestTrial>> try_fault(Scorer& scorer, const ReplayTrack
   });
   if (!ok) return Failure{std::move(ok.error())};
   return trial;
+}
+
+Result<std::vector<SelfTestTrial>> try_faults(Scorer& scorer, const LiveSample& sample,
+                                              const PipelineOptions& options,
+                                              const ReplayOptions& how) {
+  std::vector<SelfTestTrial> trials;
+  auto seed = static_cast<std::uint64_t>(sample.rows.offsets.empty() ? 0 : sample.rows.offsets[0]);
+  for (const FaultType type : kFaultTypes) {
+    auto trial = try_fault(scorer, sample.before, sample.rows, type, seed += 0x9E3779B97F4A7C15U,
+                           options, how);
+    if (!trial) return Failure{std::move(trial.error())};
+    if (*trial) trials.push_back(**trial);
+  }
+  return trials;
 }
 
 SelfTestRecord::Sums SelfTestRecord::faded(Sums sums, MonotonicTime now) const {
@@ -94,21 +112,6 @@ std::vector<SelfTestRecord::Figures> SelfTestRecord::figures(MonotonicTime now) 
          sums.found > 0 ? sums.delays / sums.found : std::numeric_limits<double>::quiet_NaN()});
   }
   return all;
-}
-
-FaultType SelfTestRecord::next_type(const std::string& group, const std::string& version,
-                                    std::size_t num_channels, MonotonicTime now) const {
-  FaultType next = FaultType::kSpike;
-  double least = std::numeric_limits<double>::infinity();
-  for (const FaultType type : kFaultTypes) {
-    if (num_channels < 2 && needs_two_channels(type)) continue;
-    const auto found = sums_.find({group, version, type});
-    const double trials = found == sums_.end() ? 0 : faded(found->second, now).trials;
-    if (trials >= least) continue;
-    least = trials;
-    next = type;
-  }
-  return next;
 }
 
 }  // namespace anomalyd::pipeline

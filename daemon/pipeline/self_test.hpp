@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,15 @@
 #include "daemon/pipeline/replay.hpp"
 
 namespace anomalyd::pipeline {
+
+/// A copy of a series as it stood, and of the rows that came behind: what faults are tried in.
+struct LiveSample {
+  static constexpr std::size_t kRows = 128;
+
+  std::shared_ptr<const LearnedGroup> group;  ///< Whose model judged it.
+  ReplayTrack before;
+  History rows;  ///< Of the channels of the model.
+};
 
 /// What became of a fault that was injected into a copy of rows.
 struct SelfTestTrial {
@@ -31,8 +41,8 @@ struct SelfTestTrial {
 /// reservoir, the first of which follows a gap. Rows that fill the window are not judged, so there
 /// should be as many as the context and about a hundred more.
 ///
-/// nullopt if the rows offer no place for such a fault, or alert without it. The same seed makes
-/// the same fault. Errors: those of `replay`.
+/// nullopt if the rows offer no place for such a fault, alert without it, or are not judged there.
+/// The same seed makes the same fault. Errors: those of `replay`.
 ///
 /// Cost    two passes over the rows, each one window a row.
 /// Threads the scorer is used by this call alone: not the one that scores the live stream, unless
@@ -40,6 +50,13 @@ struct SelfTestTrial {
 [[nodiscard]] Result<std::optional<SelfTestTrial>> try_fault(
     Scorer& scorer, const ReplayTrack& before, const History& rows, FaultType type,
     std::uint64_t seed, const PipelineOptions& options, const ReplayOptions& how = {});
+
+/// Tries one fault of each type in a sample; those that it offers no place for are left out. The
+/// same sample gives the same trials. Errors: those of `replay`.
+[[nodiscard]] Result<std::vector<SelfTestTrial>> try_faults(Scorer& scorer,
+                                                            const LiveSample& sample,
+                                                            const PipelineOptions& options,
+                                                            const ReplayOptions& how = {});
 
 /// How well faults have been found of late, by model group, model version and type of fault.
 ///
@@ -68,10 +85,6 @@ class SelfTestRecord {
            MonotonicTime now);
   /// By group, version and type; only what still has some weight.
   [[nodiscard]] std::vector<Figures> figures(MonotonicTime now) const;
-  /// The type that this version has been tried with least: what to try next. `num_channels` of a
-  /// series of the group.
-  [[nodiscard]] FaultType next_type(const std::string& group, const std::string& version,
-                                    std::size_t num_channels, MonotonicTime now) const;
 
  private:
   struct Key {

@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <cmath>
 #include <map>
 
 #include "daemon/runtime/service_status.hpp"
@@ -143,6 +144,32 @@ void add_models(Families& out, const ServiceStatus& status) {
   out.gauge("anomalyd_uptime_seconds", "Seconds since the start.", status.uptime_seconds);
 }
 
+void add_self_test(Families& out, const ServiceStatus& status) {
+  const auto& test = status.self_test;
+  out.counter("anomalyd_self_test_samples_total",
+              "Samples of live rows in which faults have been tried.",
+              static_cast<double>(test.samples));
+  out.counter("anomalyd_self_test_failures_total", "Those in which that failed.",
+              static_cast<double>(test.failures));
+  out.counter("anomalyd_self_test_seconds_total", "Time that it took.", test.seconds);
+  using Figures = pipeline::SelfTestRecord::Figures;
+  const auto add = [&](const char* name, const char* help, double Figures::*value) {
+    for (const Figures& of : test.figures) {
+      if (std::isnan(of.*value)) continue;
+      out.gauge(name, help, of.*value,
+                {{"group", ModelRegistry::id_of(of.group)},
+                 {"version", of.version},
+                 {"fault", std::string{to_string(of.type)}}});
+    }
+  };
+  add("anomalyd_self_test_recall", "Share of injected faults that was found, of about a day.",
+      &Figures::recall);
+  add("anomalyd_self_test_recall_low", "Lower end of its 95 % interval.", &Figures::low);
+  add("anomalyd_self_test_delay_rows", "Mean rows from a fault to its alert, of those found.",
+      &Figures::delay_rows);
+  add("anomalyd_self_test_trials", "Injected faults, of about a day.", &Figures::trials);
+}
+
 }  // namespace
 
 struct Metrics::Impl {
@@ -200,6 +227,7 @@ std::string Metrics::render(const ServiceStatus& status) const {
   add_judging(families, status);
   add_models(families, status);
   add_retraining(families, status.retraining);
+  add_self_test(families, status);
   std::vector<MetricFamily> all = std::move(families).take();
   for (MetricFamily& family : impl_->registry.Collect()) all.push_back(std::move(family));
   return prometheus::TextSerializer{}.Serialize(all);

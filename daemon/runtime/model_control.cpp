@@ -17,7 +17,8 @@ std::string dumped(const Json& json) {
 unsigned status_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalid: return 400;
-    case ErrorKind::kIncompatible: return 409;
+    case ErrorKind::kIncompatible:
+    case ErrorKind::kNotFinite: return 409;
     case ErrorKind::kExhausted: return 507;
     case ErrorKind::kUnavailable:
     case ErrorKind::kDeviceLost:

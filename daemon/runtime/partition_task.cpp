@@ -214,6 +214,9 @@ bool PartitionTask::take_in() {
   const auto [block, arrived] = std::move(waiting_.front());
   waiting_.pop_front();
   pipeline_.ingest(block);
+  for (pipeline::LiveSample& sample : pipeline_.take_samples()) {
+    outside_.on_sample(std::move(sample));
+  }
   blocks_.push_back({block.end(), block.byte_size(), 0, arrived});
   score_requests(first_block_ + blocks_.size() - 1);
   return true;

@@ -44,6 +44,8 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     std::function<void(const Alert&, double seconds)> on_alert;
     /// Rows have been judged. Runs on the strand; empty if nobody keeps them.
     std::function<void(std::vector<pipeline::JudgedRows>)> on_record{};
+    /// Rows of a series have been copied for a self-test. Runs on the strand.
+    std::function<void(pipeline::LiveSample)> on_sample{};
     /// A challenger could not score; it judges no more. Runs on the strand.
     std::function<void(const Error&)> on_challenger_failed{};
   };

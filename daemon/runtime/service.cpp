@@ -113,6 +113,9 @@ Service::Service(Options options, const pipeline::PipelineOptions& pipeline_opti
   };
   learner.on_failure = [this](const Error& error) { note_error(error); };
   learner_ = std::make_unique<Learner>(pipeline_options_, std::move(learner));
+  self_tester_ = std::make_unique<SelfTester>(
+      pipeline_options_, options_.self_test,
+      SelfTester::Outside{control_, *parts_.models, *store_.models, clock_});
 
   PollLoop::Outside polling{
       *parts_.source, *parts_.decoder, parts_.dead_letters.get(), clock_, {}, {}, {}};
@@ -196,6 +199,9 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
     asio::post(disk_, [this, rows = std::move(rows)] {
       if (auto kept = store_.reservoir->append(rows); !kept) note_error(kept.error());
     });
+  };
+  outside.on_sample = [this](pipeline::LiveSample sample) {
+    self_tester_->submit(std::move(sample));
   };
   outside.on_challenger_failed = [this](const Error& error) {
     note_error(error);
@@ -365,7 +371,9 @@ void Service::gather_status() {
     });
   }
   using pipeline::Input;
-  if (stopping_ || retrainer_->busy()) return;
+  if (stopping_) return;
+  self_tester_->consider(all);
+  if (retrainer_->busy()) return;
   learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
 }
 
@@ -389,6 +397,7 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
     status_.queued_windows = scoring_->queued_windows();
     status_.training = learner_->progress();
     status_.retraining = retrainer_->progress();
+    status_.self_test = self_tester_->progress();
     const pipeline::Readiness series = status_.readiness();
     const auto before = status_.phase;
     if (!stopping_) {

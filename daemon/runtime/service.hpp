@@ -27,6 +27,7 @@
 #include "daemon/runtime/reservoir.hpp"
 #include "daemon/runtime/retrainer.hpp"
 #include "daemon/runtime/scoring_loop.hpp"
+#include "daemon/runtime/self_tester.hpp"
 #include "daemon/runtime/service_options.hpp"
 #include "daemon/runtime/service_status.hpp"
 #include "daemon/runtime/snapshot_store.hpp"
@@ -138,6 +139,7 @@ class Service {
   std::unique_ptr<ScoringLoop> scoring_;
   std::unique_ptr<Learner> learner_;
   std::unique_ptr<Retrainer> retrainer_;
+  std::unique_ptr<SelfTester> self_tester_;
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
   std::thread poll_thread_;

@@ -40,6 +40,12 @@ struct ReservoirOptions {
   std::chrono::milliseconds max_age{std::chrono::hours{24 * 90}};  ///< 1 h..10 years. Event time.
 };
 
+/// Of a SelfTester.
+struct SelfTestOptions {
+  bool enabled = true;
+  std::chrono::milliseconds interval{300'000};  ///< 1 s..1 d. Between two series that are sampled.
+};
+
 /// Of a Service.
 struct ServiceOptions {
   std::filesystem::path state_dir = "/var/lib/anomalyd";  ///< Snapshots and models.
@@ -54,6 +60,7 @@ struct ServiceOptions {
   HttpOptions http;
   ReservoirOptions reservoir;
   pipeline::GateOptions gate;
+  SelfTestOptions self_test;
 };
 
 }  // namespace anomalyd::runtime

@@ -36,6 +36,23 @@ json to_json(const ModelInfo& model) {
           {"device", model.device},   {"own_weights", model.slots.size()}};
 }
 
+json to_json(const SelfTester::Progress& test) {
+  json figures = json::array();
+  for (const auto& of : test.figures) {
+    figures.push_back({{"group", of.group},
+                       {"version", of.version},
+                       {"fault", to_string(of.type)},
+                       {"trials", of.trials},
+                       {"recall", of.recall},
+                       {"recall_low", of.low},
+                       {"recall_high", of.high},
+                       {"delay_rows", of.delay_rows}});  // null if none was found
+  }
+  return {{"enabled", test.enabled},   {"samples", test.samples},
+          {"failures", test.failures}, {"last_failure", test.last_failure},
+          {"seconds", test.seconds},   {"figures", std::move(figures)}};
+}
+
 }  // namespace
 
 std::string_view to_string(ServiceStatus::Phase phase) {
@@ -179,6 +196,7 @@ std::string ServiceStatus::json() const {
         {"refused", retraining.refused},
         {"postponed", retraining.postponed},
         {"failed", retraining.failed}}},
+      {"self_test", to_json(self_test)},
       {"trouble", {{"brokers", broker_trouble}, {"device", device_trouble}, {"last", last_error}}}};
   document["models"] = nlohmann::json::array();
   for (const ModelInfo& model : models) document["models"].push_back(to_json(model));

@@ -233,6 +233,7 @@ TEST_F(Gate, JudgesWithoutAChampion) {
   GateReport report = examine({&scorer, learned_.group}, nullptr, {channels_, block_}, context());
   EXPECT_EQ(report.outcome, GateOutcome::kPassed) << gate_table(report);
   EXPECT_FALSE(report.checks[6].champion);
+  EXPECT_GT(*report.checks[6].challenger, 0.1) << "spikes and noise, if nothing that lasts";
 
   std::mt19937 random{1};
   std::normal_distribution<float> noise{0, 0.5F};
@@ -243,6 +244,7 @@ TEST_F(Gate, JudgesWithoutAChampion) {
                         calibrate(deaf, rows(0, 1000), options_, learned_.group.get(), {}).value()};
   report = examine(blind, nullptr, {channels_, block_}, context());
   EXPECT_EQ(report.reason(), GateReason::kBlind) << gate_table(report);
+  EXPECT_LT(*report.checks[6].challenger, 0.02) << "by chance";
 }
 
 TEST_F(Gate, ReadsTheChallengerFromItsFile) {

@@ -5,14 +5,19 @@
 #include "tests/support/histories.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/persistence_model.hpp"
+#include "tests/support/pipeline_driver.hpp"
 
 namespace anomalyd::pipeline {
 namespace {
 
 using anomalyd::testing::ManualClock;
 using anomalyd::testing::PersistenceFactory;
+using anomalyd::testing::PersistenceScorer;
+using anomalyd::testing::PipelineDriver;
 using anomalyd::testing::wandering;
 using std::chrono::hours;
+using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class TryFault : public ::testing::Test {
@@ -109,6 +114,171 @@ TEST_F(TryFault, NeedsRowsEnoughForTheFault) {
   }
 }
 
+TEST_F(TryFault, TellsNothingOfRowsThatAreNotJudged) {
+  later_.gaps[60] = History::kRestart;
+  std::size_t tried = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const auto trial = attempt(FaultType::kSpike, seed);
+    if (!trial) continue;
+    ++tried;
+    EXPECT_FALSE(trial->fault.end() > 60 && trial->fault.first < 60 + scorer_->info().context);
+  }
+  EXPECT_GT(tried, 20U);
+}
+
+/// A partition with two series, of which samples are taken on the way.
+class LiveSamples : public ::testing::Test {
+ protected:
+  static constexpr int kLearned = 600;
+  static PipelineOptions options() {
+    PipelineOptions options;
+    options.training.rows = kLearned;
+    options.training.record = true;
+    options.budget = AlertBudget::parse("1 per series per 1000 rows").value();
+    return options;
+  }
+  static EventTime at(int t) { return EventTime{std::chrono::seconds{1'700'000'000 + t}}; }
+
+  /// Rows of two series; b has faults, and both miss rows now and then.
+  void run(PipelineDriver& driver, int from, int to) {
+    for (int t = from; t < to; ++t) {
+      for (const std::string name : {"a", "b"}) {
+        std::mt19937_64 random{static_cast<std::uint64_t>(t) * 2 + (name == "a" ? 0 : 1)};
+        std::normal_distribution<double> noise;
+        const double fault = name == "b" && t > kLearned && t % 311 < 3 ? 40 : 0;
+        const std::vector<double> row{50 + fault + noise(random), 20 + 0.5 * noise(random)};
+        if (t <= kLearned || t % 97 != 0) driver.push(name, at(t), row);
+      }
+    }
+    driver.run();
+  }
+  std::vector<LiveSample> take() { return driver_.pipeline().take_samples(); }
+
+  PipelineDriver driver_{options(), {{"x", ""}, {"y", ""}}};
+  PersistenceFactory factory_;
+};
+
+TEST_F(LiveSamples, LeaveAlertsStateAndRecordAsTheyAre) {
+  PipelineDriver undisturbed{options(), {{"x", ""}, {"y", ""}}};
+  for (PipelineDriver* driver : {&driver_, &undisturbed}) {
+    run(*driver, 0, kLearned);
+    ASSERT_TRUE(driver->train(factory_));
+  }
+  PersistenceScorer apart{driver_.group()->info.channels};
+  std::size_t trials = 0, found = 0;
+  for (int t = kLearned; t < 4000; t += 50) {
+    driver_.pipeline().begin_sample();
+    for (PipelineDriver* driver : {&driver_, &undisturbed}) run(*driver, t, t + 50);
+    for (const LiveSample& sample : take()) {
+      const auto of_sample = try_faults(apart, sample, options());
+      ASSERT_TRUE(of_sample);
+      trials += of_sample->size();
+      for (const SelfTestTrial& trial : *of_sample) found += trial.found ? 1 : 0;
+    }
+  }
+  EXPECT_GT(trials, 50U);
+  EXPECT_GT(found, 5U);
+  EXPECT_EQ(driver_.save(), undisturbed.save());
+  ASSERT_THAT(driver_.alerts, Not(IsEmpty()));
+  ASSERT_EQ(driver_.alerts.size(), undisturbed.alerts.size());
+  for (std::size_t i = 0; i < driver_.alerts.size(); ++i) {
+    EXPECT_EQ(driver_.alerts[i].id, undisturbed.alerts[i].id);
+    EXPECT_EQ(driver_.alerts[i].summary, undisturbed.alerts[i].summary);
+    EXPECT_EQ(driver_.alerts[i].score, undisturbed.alerts[i].score);
+  }
+  const auto record = driver_.pipeline().take_record();
+  const auto expected = undisturbed.pipeline().take_record();
+  ASSERT_EQ(record.size(), expected.size());
+  for (std::size_t i = 0; i < record.size(); ++i) {
+    EXPECT_EQ(record[i].history.rows, expected[i].history.rows);
+    EXPECT_EQ(record[i].marks, expected[i].marks);
+  }
+}
+
+TEST_F(LiveSamples, AreJudgedAsTheSeriesWas) {
+  run(driver_, 0, kLearned);
+  ASSERT_TRUE(driver_.train(factory_));
+  run(driver_, kLearned, 700);
+  driver_.pipeline().begin_sample();
+  driver_.pipeline().begin_sample();
+  run(driver_, 700, 900);
+  const auto samples = take();
+  ASSERT_THAT(samples, SizeIs(2)) << "one of each series";
+  for (const LiveSample& sample : samples) {
+    ASSERT_EQ(sample.rows.size(), LiveSample::kRows);
+    std::map<std::int64_t, double> scores;
+    for (const auto& judged : driver_.verdicts) {
+      if (judged.series != sample.rows.series) continue;
+      scores[judged.time.time_since_epoch().count()] = judged.verdict.score;
+    }
+    ReplayTrack state = sample.before;
+    const Passage passage{&state, &sample.rows, 0, sample.rows.size()};
+    std::size_t rows = 0;
+    ASSERT_TRUE(replay(*driver_.scorer(), {&passage, 1}, options(), {}, [&](const auto& row) {
+      ASSERT_NE(row.verdict, nullptr);
+      EXPECT_EQ(row.verdict->score, scores.at(sample.rows.times[row.row]));
+      ++rows;
+    }));
+    EXPECT_EQ(rows, LiveSample::kRows);
+  }
+}
+
+TEST_F(LiveSamples, AreOfSeriesThatAreReadyAndWell) {
+  driver_.pipeline().begin_sample();
+  run(driver_, 0, kLearned);
+  ASSERT_TRUE(driver_.train(factory_));
+  run(driver_, kLearned, 624);  // b is in trouble
+  driver_.pipeline().begin_sample();
+  driver_.pipeline().begin_sample();
+  run(driver_, 624, 800);
+  auto samples = take();
+  ASSERT_THAT(samples, SizeIs(1));
+  EXPECT_EQ(samples.front().rows.series, "a");
+}
+
+TEST_F(LiveSamples, OfSilentSeriesMakeRoomForOthers) {
+  std::vector<std::string> fleet;
+  for (int i = 0; i < 20; ++i) fleet.push_back("m" + std::to_string(i));
+  const auto run_fleet = [&](std::size_t first, int from, int to) {
+    std::mt19937 random{static_cast<unsigned>(from)};
+    std::normal_distribution<double> noise;
+    for (int t = from; t < to; ++t) {
+      for (std::size_t i = first; i < fleet.size(); ++i) {
+        driver_.push(fleet[i], at(t), {50 + noise(random), 20 + 0.5 * noise(random)});
+      }
+    }
+    driver_.run();
+  };
+  run_fleet(0, 0, kLearned);
+  ASSERT_TRUE(driver_.train(factory_));
+  for (int i = 0; i < 30; ++i) driver_.pipeline().begin_sample();
+  run_fleet(16, kLearned, 3000);
+  EXPECT_THAT(take(), IsEmpty()) << "the first 16 are sampled, and say nothing";
+  driver_.pipeline().begin_sample();
+  run_fleet(16, 3000, 3200);
+  EXPECT_THAT(take(), SizeIs(1));
+}
+
+TEST_F(LiveSamples, EndWithTheModelThatTheyAreOf) {
+  run(driver_, 0, kLearned);
+  ASSERT_TRUE(driver_.train(factory_));
+  driver_.pipeline().begin_sample();
+  run(driver_, kLearned, 700);
+  factory_.version = "second";
+  std::vector<History> rows;
+  for (JudgedRows& chunk : driver_.pipeline().take_record()) {
+    if (chunk.history.size() > 500) rows.push_back(std::move(chunk.history));
+  }
+  driver_.swap(driver_.learn(factory_, rows));
+  run(driver_, 700, 900);
+  EXPECT_THAT(take(), IsEmpty());
+  driver_.pipeline().begin_sample();
+  run(driver_, 900, 1100);
+  const auto samples = take();
+  ASSERT_THAT(samples, SizeIs(1));
+  EXPECT_EQ(samples.front().group->info.version, "second");
+}
+
 SelfTestTrial trial_of(FaultType type, bool found, std::size_t delay = 0) {
   return {{.type = type}, found, delay};
 }
@@ -146,25 +316,6 @@ TEST(SelfTestRecord, TellsOfTheLastDay) {
   EXPECT_THAT(record.figures(clock.monotonic()), SizeIs(0));
   record.add("g", "v2", trial_of(FaultType::kSpike, true), clock.monotonic());
   EXPECT_THAT(record.figures(clock.monotonic()), SizeIs(1)) << "the old version is forgotten";
-}
-
-TEST(SelfTestRecord, TakesTypesInTurn) {
-  SelfTestRecord record;
-  ManualClock clock;
-  std::map<FaultType, int> tried;
-  for (int i = 0; i < 14; ++i) {
-    const FaultType type = record.next_type("g", "v1", 3, clock.monotonic());
-    record.add("g", "v1", trial_of(type, true), clock.monotonic());
-    ++tried[type];
-  }
-  for (const FaultType type : kFaultTypes) EXPECT_EQ(tried[type], 2) << to_string(type);
-  tried.clear();
-  for (int i = 0; i < 10; ++i) {
-    const FaultType type = record.next_type("g", "one", 1, clock.monotonic());
-    record.add("g", "one", trial_of(type, true), clock.monotonic());
-    ++tried[type];
-  }
-  EXPECT_THAT(tried, SizeIs(5)) << "one channel cannot be swapped";
 }
 
 }  // namespace

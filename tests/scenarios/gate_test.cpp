@@ -35,8 +35,8 @@ std::vector<Channel> channels() {
   return all;
 }
 
-/// What is made of the rows of a machine before a model is trained on them.
-enum class Spoiled { kNot, kNoise, kConstant, kIncident, kQuiet };
+/// What is made of the rows of a machine. kJobs: every 150 rows a short job keeps it busy.
+enum class Spoiled { kNot, kNoise, kConstant, kIncident, kJobs };
 
 /// Rows of one machine: two cycles and a load that wanders, which all channels follow, each with
 /// noise of its own. Row t is the same however many are asked for.
@@ -63,7 +63,8 @@ History machine(std::size_t series, std::size_t from, std::size_t to, unsigned s
       if (spoiled == Spoiled::kNoise) value = 0, value += other;
       if (spoiled == Spoiled::kConstant) value = 0;
       if (spoiled == Spoiled::kIncident) value += c % 2 == 0 ? 5 : -4;
-      const double own = spoiled == Spoiled::kConstant ? 0 : spoiled == Spoiled::kQuiet ? 0.1 : 0.2;
+      if (spoiled == Spoiled::kJobs && t % 150 == 0) value += 4;
+      const double own = spoiled == Spoiled::kConstant ? 0 : 0.2;
       row[c] = 20 + 10 * k + (1 + k) * (value + own * noise);
     }
     if (t < from) continue;
@@ -147,9 +148,13 @@ class GateScenario : public ::testing::TestWithParam<unsigned> {
     options.device = "cpu";
     options.threads = 1;
     factory_ = TorchModelFactory::create(options).value();
-    block_ = fleet(kFrom + kLearned, kFrom + kLearned + kUnseen, seed_);
-    auto learned = train(fleet(0, kLearned, seed_));
-    const auto same = fleet(kFrom, kFrom + kLearned, seed_);
+    defend(Spoiled::kNot);
+  }
+  /// Trains the champion on such rows, and takes the block from them.
+  void defend(Spoiled spoiled) {
+    block_ = fleet(kFrom + kLearned, kFrom + kLearned + kUnseen, seed_, spoiled);
+    auto learned = train(fleet(0, kLearned, seed_, spoiled));
+    const auto same = fleet(kFrom, kFrom + kLearned, seed_, spoiled);
     champion_scorer_ = std::move(learned.scorer);
     champion_ = {champion_scorer_.get(),
                  calibrate(*champion_scorer_, same, options_, learned.group.get(), {}).value()};
@@ -214,7 +219,7 @@ class GateScenario : public ::testing::TestWithParam<unsigned> {
   Candidate champion_;
   Learned good_;
 };
-INSTANTIATE_TEST_SUITE_P(Seeds, GateScenario, ::testing::Values(1U, 2U, 3U));
+INSTANTIATE_TEST_SUITE_P(Seeds, GateScenario, ::testing::Range(1U, 6U));
 
 TEST_P(GateScenario, LetsAGoodOnePass) {
   const GateReport report = examine_stored(save(good()));
@@ -318,9 +323,13 @@ TEST_P(GateScenario, RefusesALossThatIsFivePercentWorse) {
 }
 
 TEST_P(GateScenario, RefusesWhatIsAlarmHappy) {
-  const auto quiet = fleet(kFrom, kFrom + kLearned, seed_, Spoiled::kQuiet);
-  const auto calm = calibrate(*good().scorer, quiet, options_, good().group.get(), {}).value();
-  EXPECT_EQ(examine_stored(save(*good().scorer, *calm)).reason(), GateReason::kAlarmHappy);
+  // Calibrated on rows without the jobs, it takes each of them for an incident.
+  defend(Spoiled::kJobs);
+  const auto learned = train(fleet(kFrom, kFrom + kLearned, seed_, Spoiled::kJobs));
+  const auto idle = fleet(kFrom, kFrom + kLearned, seed_);
+  const auto happy = calibrate(*learned.scorer, idle, options_, learned.group.get(), {}).value();
+  EXPECT_EQ(examine_stored(save(*learned.scorer, *happy)).reason(), GateReason::kAlarmHappy);
+  EXPECT_EQ(examine_stored(save(learned)).reason(), GateReason::kNone) << "with them it is good";
 }
 
 }  // namespace
