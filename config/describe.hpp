@@ -18,6 +18,10 @@ namespace anomalyd::config {
 [[nodiscard]] std::string effective_json(const Options& options,
                                          const std::vector<std::string_view>& sections);
 
+/// `base` with the values that effective_json wrote, which may come from an older program. Errors:
+/// kIncompatible for an option that is unknown or whose value cannot be read; both are named.
+[[nodiscard]] Result<Options> with_effective(Options base, std::string_view json);
+
 /// Every option of a section ("window", "input.series"), or a single option, for a terminal. With
 /// an empty name: all sections. Errors: kInvalid for an unknown name, with the nearest one.
 [[nodiscard]] Result<std::string> explain(std::string_view name);

@@ -152,6 +152,9 @@ void add_retraining_rows(Schema& schema) {
   schema.option("retraining.audit_topic", FIELD(audit_topic))
       .form("a topic")
       .help("Where the lines of the audit log go too. Empty: only to the file.");
+  schema.option("retraining.feedback_topic", FIELD(feedback_topic))
+      .form("a topic")
+      .help("Where people say of incidents whether they were harmless. Empty: no topic.");
   add_reservoir(schema);
   add_triggers(schema);
   add_checks(schema);

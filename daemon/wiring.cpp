@@ -7,6 +7,7 @@
 #include "config/describe.hpp"
 #include "connectors/codec/sample_decoder.hpp"
 #include "connectors/kafka/kafka_admin.hpp"
+#include "connectors/kafka/kafka_feed.hpp"
 #include "connectors/kafka/kafka_sinks.hpp"
 #include "connectors/kafka/kafka_source.hpp"
 #include "models/plan.hpp"
@@ -35,11 +36,11 @@ Status prepare_topic(connectors::KafkaAdmin& admin,
 
 /// The alert topic is compacted: the newest message of an incident replaces the ones before.
 Status prepare_topics(const connectors::KafkaOptions& kafka, const std::string& alerts,
-                      const std::string& dead_letters, const std::string& audit) {
+                      const std::vector<std::string>& others) {
   auto admin = connectors::KafkaAdmin::connect(kafka, log_kafka);
   if (!admin) return Failure{std::move(admin.error())};
   auto prepared = prepare_topic(**admin, {alerts, -1, -1, {{"cleanup.policy", "compact"}}});
-  for (const std::string& topic : {dead_letters, audit}) {
+  for (const std::string& topic : others) {
     if (prepared && !topic.empty()) prepared = prepare_topic(**admin, {topic, -1, -1, {}});
   }
   return prepared;
@@ -55,11 +56,12 @@ std::vector<std::string> headers_in(const std::vector<std::string>& series_from)
   return headers;
 }
 
-/// Labels come with `anomalyctl train` alone.
+/// At the start there are no labels: they come with `anomalyctl train`, or with feedback later.
 std::optional<std::string> complaint_of_labels(const config::Options& options) {
   if (!models::needs_labels(options.model.kind) || !options.service.checkpoint.empty()) return {};
   return "'" + options.model.kind +
-         "' learns from labels, which the daemon has none of; expected model.checkpoint to name "
+         "' learns from labels, which there are none of at the start; expected model.checkpoint to "
+         "name "
          "what `anomalyctl train --train-labels` wrote";
 }
 
@@ -114,9 +116,15 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   if (!alerts) return fail(std::move(alerts.error()), "connecting to the alert topic");
   parts.alerts = std::move(*alerts);
   parts.prepare = [kafka, alerts = options.alert_topic,
-                   dead_letters = options.input.dead_letter_topic, audit = options.audit_topic] {
-    return prepare_topics(kafka, alerts, dead_letters, audit);
+                   others = std::vector{options.input.dead_letter_topic, options.audit_topic,
+                                        options.feedback_topic}] {
+    return prepare_topics(kafka, alerts, others);
   };
+  if (!options.feedback_topic.empty()) {
+    parts.open_feedback = [kafka, topic = options.feedback_topic](std::vector<Position> from) {
+      return connectors::KafkaFeed::open(kafka, topic, std::move(from), log_kafka);
+    };
+  }
 
   if (!options.input.dead_letter_topic.empty()) {
     auto dead = connectors::KafkaDeadLetterSink::connect({kafka, options.input.dead_letter_topic},

@@ -2,10 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "daemon/pipeline/normal_rows.hpp"
 #include "daemon/runtime/feedback.hpp"
@@ -161,6 +164,12 @@ Status show(const Subject& subject, const Arguments& arguments, const ReservoirR
   return {};
 }
 
+std::string keys_of(const std::vector<ReservoirReader::Group>& groups) {
+  std::string keys;
+  for (const auto& group : groups) keys += "\n  " + group.key;
+  return keys;
+}
+
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string out = "\"";
@@ -168,7 +177,12 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-/// Writes rows as CSV, one line each, series by series.
+Error no_such_series(const Arguments& arguments, const std::filesystem::path& folder) {
+  return {ErrorKind::kInvalid,
+          folder.string() + ": no rows of the series '" + arguments.series + "'"};
+}
+
+/// Writes rows as CSV, one line each, series by series, in time order but for rows kept twice.
 Status export_csv(const ReservoirReader& reader, const ReservoirReader::Group& group,
                   const Arguments& arguments) {
   ReservoirReader::Selection selection;
@@ -176,16 +190,19 @@ Status export_csv(const ReservoirReader& reader, const ReservoirReader::Group& g
   auto rows = reader.read(group.key, selection);
   if (!rows) return Failure{rows.error()};
   for (const Error& error : rows->damage) (void)report(error);
+  if (rows->series.empty()) return Failure{no_such_series(arguments, reader.folder())};
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(arguments.csv.c_str(), "we"),
                                                        [](std::FILE* f) { return std::fclose(f); }};
   if (file == nullptr) {
-    return fail(ErrorKind::kInvalid, arguments.csv.string() + ": cannot be written to");
+    return fail(ErrorKind::kInvalid,
+                arguments.csv.string() + ": " + std::generic_category().message(errno));
   }
   fmt::print(file.get(), "series,time");
   for (const Channel& channel : group.channels) fmt::print(file.get(), ",{}", quoted(channel.name));
   fmt::print(file.get(), ",mark\n");
   std::size_t lines = 0;
-  for (const auto& [series, chunks] : rows->series) {
+  for (auto& [series, chunks] : rows->series) {
+    std::ranges::stable_sort(chunks, {}, [](const auto& c) { return c.history.times.front(); });
     for (const pipeline::JudgedRows& chunk : chunks) {
       const pipeline::History& history = chunk.history;
       for (std::size_t i = 0; i < history.size(); ++i, ++lines) {
@@ -216,29 +233,29 @@ int run(const Arguments& arguments) {
   auto found = reader.groups();
   if (!found) return report(found.error());
   for (const Error& error : found->damage) (void)report(error);
-  std::erase_if(found->groups, [&](const ReservoirReader::Group& group) {
-    return !arguments.group.empty() && group.key != arguments.group;
-  });
+  if (!arguments.group.empty()) {
+    const std::string known = keys_of(found->groups);
+    std::erase_if(found->groups, [&](const auto& group) { return group.key != arguments.group; });
+    if (found->groups.empty()) {
+      return report(
+          {ErrorKind::kInvalid,
+           fmt::format("{}: no rows of the group '{}'; expected one of:{}", folder.string(),
+                       arguments.group, known.empty() ? " none" : known)});
+    }
+  }
   if (found->groups.empty() && !arguments.as_json) {
     std::error_code ignored;
-    if (!arguments.group.empty()) {
-      fmt::print("{} holds no rows of the group '{}'.\n", folder.string(), arguments.group);
-    } else if (std::filesystem::exists(folder, ignored)) {
-      fmt::print("{} is empty: no row has been judged yet.\n", folder.string());
-    } else {
-      fmt::print("There is no {}: no daemon with this state folder has kept rows yet.\n",
-                 folder.string());
-    }
-    return kOk;
+    const bool exists = std::filesystem::exists(folder, ignored);
+    fmt::print("{}\n", exists ? folder.string() + " is empty: no row has been judged yet."
+                              : "There is no " + folder.string() +
+                                    ": no daemon with this state folder has kept rows yet.");
+    return arguments.csv.empty() ? kOk : kFailed;
   }
   if (!arguments.csv.empty()) {
     if (found->groups.size() != 1) {
-      std::string keys;
-      for (const auto& group : found->groups) keys += "\n  " + group.key;
-      return report({ErrorKind::kInvalid,
-                     "groups have columns of their own; expected --group with "
-                     "one of:" +
-                         keys});
+      return report(
+          {ErrorKind::kInvalid, "groups have columns of their own; expected --group with one of:" +
+                                    keys_of(found->groups)});
     }
     const auto written = export_csv(reader, found->groups.front(), arguments);
     return written ? kOk : report(written.error());
@@ -249,10 +266,11 @@ int run(const Arguments& arguments) {
       return report(shown.error());
     }
   }
+  if (document["groups"].empty() && !arguments.series.empty()) {
+    return report(no_such_series(arguments, folder));
+  }
   if (arguments.as_json) {
     fmt::print("{}\n", document.dump(2, ' ', false, json::error_handler_t::replace));
-  } else if (document["groups"].empty()) {
-    fmt::print("{} holds no rows of the series '{}'.\n", folder.string(), arguments.series);
   }
   return kOk;
 }

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -6,14 +7,16 @@
 #include <utility>
 
 #include "daemon/runtime/durable_file.hpp"
-#include "daemon/runtime/http_client.hpp"
+#include "daemon/runtime/incident_log.hpp"
 #include "daemon/runtime/model_control.hpp"
 #include "daemon/runtime/model_loader.hpp"
 #include "daemon/runtime/model_package.hpp"
-#include "models/torch_models.hpp"
+#include "daemon/runtime/rebuild.hpp"
 #include "tools/commands.hpp"
 #include "tools/model_place.hpp"
 #include "tools/model_table.hpp"
+#include "tools/training_bar.hpp"
+#include "tools/version_options.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -22,7 +25,6 @@ using nlohmann::json;
 using runtime::Manifest;
 using runtime::ModelRegistry;
 using runtime::ModelRequest;
-using namespace std::chrono_literals;
 
 struct Arguments {
   ModelPlace place;
@@ -32,7 +34,8 @@ struct Arguments {
   std::string file;   ///< Of export and import.
   std::string why;
   bool as_json = false;
-  bool promote = false;  ///< What is imported.
+  bool promote = false;               ///< What is imported.
+  std::vector<std::string> excluded;  ///< Incidents that a rebuilt version is not to learn from.
 };
 
 /// A group and one of its versions; the champion if none is named.
@@ -122,28 +125,16 @@ Result<runtime::Promoted> parse_promoted(const std::string& text) {
 /// Asks a running daemon.
 Result<runtime::Promoted> ask(const std::string& address, const std::string& path,
                               runtime::HttpBody body) {
-  const auto reply = runtime::http_post(address, path, std::move(body), 10min);
-  if (!reply) return Failure{reply.error()};
-  if (reply->status == 200) return parse_promoted(reply->body);
-  const json answer = json::parse(reply->body, nullptr, /*allow_exceptions=*/false);
-  const bool explained = answer.is_object() && answer.contains("error");
-  std::string why = explained ? answer["error"].get<std::string>() : reply->body;
-  while (why.ends_with('\n')) why.pop_back();
-  return fail(ErrorKind::kInvalid,
-              why.empty() ? fmt::format("{}{}: status {}", address, path, reply->status) : why);
-}
-
-Result<std::unique_ptr<ModelFactory>> make_factory() {
-  auto factory = models::TorchModelFactory::create({});
-  if (!factory) return Failure{std::move(factory.error())};
-  return std::unique_ptr<ModelFactory>{std::move(*factory)};
+  const auto answer = command_daemon(address, path, std::move(body));
+  if (!answer) return Failure{answer.error()};
+  return parse_promoted(*answer);
 }
 
 /// Makes a version the champion in a folder that no daemon works on.
 Result<runtime::Promoted> promote_in(OwnedState& state, const ModelRegistry::Group& group,
                                      const std::string& version, const std::string& why,
                                      const char* event) {
-  auto factory = make_factory();
+  auto factory = make_factory({});
   if (!factory) return Failure{std::move(factory.error())};
   const auto loaded = load_version(*state.models, **factory, group, version);
   if (!loaded) {
@@ -221,7 +212,7 @@ int change(const Arguments& arguments, const std::string& action, std::string_vi
 Result<runtime::Promoted> import_into_folder(const Arguments& arguments) {
   auto state = OwnedState::take(arguments.place.state_dir);
   if (!state) return Failure{std::move(state.error())};
-  auto factory = make_factory();
+  auto factory = make_factory({});
   if (!factory) return Failure{std::move(factory.error())};
   const auto check = [&](const std::filesystem::path& checkpoint, const Manifest& manifest) {
     return check_checkpoint(**factory, checkpoint, manifest);
@@ -253,6 +244,82 @@ int import_from_file(const Arguments& arguments) {
   }
   fmt::print("it does not serve yet: anomalyctl models promote {}\n", done->version);
   return kOk;
+}
+
+/// A folder of its own that goes with it.
+class Workbench {
+ public:
+  static Result<Workbench> make() {
+    std::string name = (std::filesystem::temp_directory_path() / "anomalyctl-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return runtime::io_failure(name, "cannot make a folder");
+    return Workbench{name};
+  }
+  ~Workbench() {
+    std::error_code ignored;
+    if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
+  }
+  Workbench(Workbench&& other) noexcept : folder_{std::exchange(other.folder_, {})} {}
+  Workbench& operator=(Workbench&&) = delete;
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  explicit Workbench(std::filesystem::path folder) : folder_{std::move(folder)} {}
+  std::filesystem::path folder_;
+};
+
+/// Trains a version again, away from the state folder, so that a daemon may go on working there.
+Result<runtime::Rebuilt> rebuild_version(const Arguments& arguments, const Chosen& chosen,
+                                         const ModelRegistry& models, ModelRegistry& bench) {
+  const std::filesystem::path state = arguments.place.state_dir;
+  const Manifest& manifest = chosen.manifest;
+  std::vector<runtime::Exclusion> exclusions;
+  for (const std::string& id : arguments.excluded) {
+    const auto incident = runtime::IncidentLog{state}.find(id);
+    if (!incident) return Failure{incident.error()};
+    exclusions.push_back(
+        {incident->series, incident->start, incident->end, "incident " + incident->id});
+  }
+  auto options = options_of(arguments.place, manifest);
+  if (!options) return Failure{std::move(options.error())};
+  const auto said = runtime::FeedbackStore{state}.read(manifest.created);
+  if (!said) return Failure{said.error()};
+  options->pipeline.training.labels = labels_of(said->feedback);
+  auto factory = make_factory(*options);
+  if (!factory) return Failure{std::move(factory.error())};
+  auto rows = rows_of_version(models, manifest, state / "reservoir",
+                              options->pipeline.training.labels, options->pipeline);
+  if (!rows) return Failure{std::move(rows.error())};
+  TrainingBar bar;
+  auto rebuilt = rebuild({manifest, std::move(*rows), std::move(exclusions), user_name()}, bench,
+                         **factory, options->pipeline, bar.callback(), bar.stop_token());
+  if (rebuilt) bar.finish();
+  return rebuilt;
+}
+
+int rebuild(const Arguments& arguments) {
+  const auto registry = arguments.place.open();
+  if (!registry) return report(registry.error());
+  const auto chosen = choose((*registry)->groups(), arguments.group, arguments.version);
+  if (!chosen) return report(chosen.error());
+  const auto bench = Workbench::make();
+  if (!bench) return report(bench.error());
+  const auto models = ModelRegistry::open(bench->folder() / "models", ModelRegistry::Access::kWrite,
+                                          {system_clock(), {}});
+  if (!models) return report(models.error());
+  const auto rebuilt = rebuild_version(arguments, *chosen, **registry, **models);
+  if (!rebuilt) return report(rebuilt.error());
+  if (rebuilt->reproduced) {
+    fmt::print("{} rows left out; the weights are those of version {} again: nothing was added\n",
+               rebuilt->rows_taken, chosen->manifest.version);
+    return kOk;
+  }
+  fmt::print("{} rows left out of {}\n", rebuilt->rows_taken, chosen->manifest.version);
+  Arguments package = arguments;
+  package.file = bench->folder() / "rebuilt.model";
+  if (auto written = export_version(**models, rebuilt->manifest, package.file); !written) {
+    return report(written.error());
+  }
+  return import_from_file(package);
 }
 
 /// Adds `models NAME`. `prepare` adds options to the command.
@@ -325,6 +392,19 @@ void add_changers(CLI::App& models, Command& chosen) {
   add(models, chosen, "unpin", "Let a version go when it is old", versioned,
       action("unpin", "unpinned version"));
   add(
+      models, chosen, "rebuild", "Train a version again, without the rows of some incidents",
+      [](CLI::App& command, Arguments& arguments) {
+        command.add_option("version", arguments.version, "Or its beginning")->required();
+        command
+            .add_option("--exclude", arguments.excluded,
+                        "Ids of incidents, or their beginnings; none: to see that the weights are "
+                        "the same")
+            ->type_name("INCIDENT");
+        command.add_flag("--promote", arguments.promote, "And let it serve");
+        command.add_option("--why", arguments.why, "For the audit log");
+      },
+      rebuild);
+  add(
       models, chosen, "import", "Add a version that was exported elsewhere",
       [](CLI::App& command, Arguments& arguments) {
         command.add_option("file", arguments.file, "Written by export")
@@ -348,6 +428,7 @@ void add_models(CLI::App& app, Command& chosen) {
       "  anomalyctl models list --config anomalyd.yaml\n"
       "  anomalyctl models diff 4f1c 9a0b --state /var/lib/anomalyd\n"
       "  anomalyctl models rollback --config anomalyd.yaml --why 'false alarms since Monday'\n"
+      "  anomalyctl models rebuild 9a0b --exclude 7c1f --promote --config anomalyd.yaml\n"
       "  anomalyctl models export 4f1c pump.model && scp pump.model other:");
   add_readers(*models, chosen);
   add_changers(*models, chosen);

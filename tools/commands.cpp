@@ -20,6 +20,7 @@ void add_all_commands(CLI::App& app, Command& chosen) {
   add_config(app, chosen);
   add_status(app, chosen);
   add_incidents(app, chosen);
+  add_feedback(app, chosen);
   add_data(app, chosen);
   add_models(app, chosen);
   add_retrain(app, chosen);

@@ -29,6 +29,7 @@ void add_disentangle(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
 void add_data(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
+void add_feedback(CLI::App& app, Command& chosen);
 void add_fill(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "daemon/runtime/http_client.hpp"
 #include "tools/kafka_arguments.hpp"
 
 namespace anomalyd::tools {
@@ -134,6 +134,19 @@ Result<ModelRegistry::Group> find_group(const std::vector<ModelRegistry::Group>&
   return fail(ErrorKind::kInvalid,
               fmt::format("group '{}' is {}; expected --group with one of: {}", name,
                           fitting.empty() ? "unknown" : "ambiguous", ids.empty() ? "none" : ids));
+}
+
+Result<std::string> command_daemon(const std::string& address, const std::string& path,
+                                   runtime::HttpBody body) {
+  const auto reply = runtime::http_post(address, path, std::move(body), 10min);
+  if (!reply) return Failure{reply.error()};
+  if (reply->status == 200) return reply->body;
+  const nlohmann::json answer = nlohmann::json::parse(reply->body, nullptr, false);
+  const bool explained = answer.is_object() && answer.contains("error");
+  std::string why = explained ? answer["error"].get<std::string>() : reply->body;
+  while (why.ends_with('\n')) why.pop_back();
+  return fail(ErrorKind::kInvalid,
+              why.empty() ? fmt::format("{}{}: status {}", address, path, reply->status) : why);
 }
 
 std::string user_name() {

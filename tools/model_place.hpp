@@ -8,6 +8,7 @@
 
 #include "daemon/core/result.hpp"
 #include "daemon/runtime/audit_log.hpp"
+#include "daemon/runtime/http_client.hpp"
 #include "daemon/runtime/model_control.hpp"
 #include "daemon/runtime/model_registry.hpp"
 #include "daemon/runtime/state_lock.hpp"
@@ -58,6 +59,10 @@ struct OwnedState {
 [[nodiscard]] Result<runtime::ModelRegistry::Group> find_group(
     const std::vector<runtime::ModelRegistry::Group>& groups, const std::string& name,
     const std::string& version);
+
+/// Gives a running daemon a command; its answer. Errors: kInvalid with its words where it refuses.
+[[nodiscard]] Result<std::string> command_daemon(const std::string& address,
+                                                 const std::string& path, runtime::HttpBody body);
 
 /// Who gives this command, for the audit log: the name of the user.
 [[nodiscard]] std::string user_name();

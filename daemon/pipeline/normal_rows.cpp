@@ -91,7 +91,7 @@ using Reasons = std::vector<std::optional<LeftOut>>;  // one per row; nothing fo
 /// Takes what people have said into account, and what was named to be left out.
 void apply_labels(const std::vector<RowRef>& rows, const std::string& series,
                   std::span<const Label> labels, std::span<const RowInterval> excluded,
-                  Reasons& reasons) {
+                  bool with_faults, Reasons& reasons) {
   const auto range = [&](EventTime start, EventTime end) {
     const auto first =
         std::ranges::lower_bound(rows, start.time_since_epoch().count(), {}, &RowRef::time);
@@ -106,7 +106,7 @@ void apply_labels(const std::vector<RowRef>& rows, const std::string& series,
     const bool is_fault = label.name.starts_with(kFaultClass);
     if (!is_fault && !label.name.starts_with(kBenignClass) && label.name != kNormalClass) continue;
     for (std::size_t i = first; i < last; ++i) {
-      if (is_fault) {
+      if (is_fault && !with_faults) {
         reasons[i] = LeftOut::kFault;
       } else if (rows[i].mark == RowMark::kDataFault) {
         reasons[i] = LeftOut::kDataFault;
@@ -251,7 +251,7 @@ NormalRows normal_rows(std::span<const JudgedRows> chunks, std::span<const Label
   Reasons reasons;
   reasons.reserve(rows.size());
   for (const RowRef& row : rows) reasons.push_back(reason_of(row.mark));
-  apply_labels(rows, chunks.front().history.series, labels, excluded, reasons);
+  apply_labels(rows, chunks.front().history.series, labels, excluded, options.with_faults, reasons);
   apply_padding(rows, options, reasons);
   apply_limit(options, reasons);
 

@@ -49,6 +49,8 @@ struct NormalRowsOptions {
   /// other half in stretches of `stretch` rows at even distances over the older ones.
   std::size_t rows = SIZE_MAX;
   std::size_t stretch = 256;
+  bool with_faults =
+      false;  ///< Lets rows labelled as faults in, for models that learn to name them.
 };
 
 /// What may be learned from of one series, and what was left out.

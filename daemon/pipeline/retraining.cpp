@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "daemon/pipeline/replay.hpp"
+
 namespace anomalyd::pipeline {
 
 std::size_t RetrainingRows::num_rows() const noexcept {
@@ -14,9 +16,26 @@ std::size_t RetrainingRows::num_rows() const noexcept {
   return rows;
 }
 
+namespace {
+
+/// The rows of `learned`, and faults that people have named up to its end. What is held out behind
+/// it has none: it is to be normal.
+History with_faults(std::span<const JudgedRows> chunks, std::span<const Label> labels,
+                    std::span<const RowInterval> excluded, NormalRowsOptions wanted,
+                    const History& learned) {
+  wanted.with_faults = true;
+  const History all = normal_rows(chunks, labels, excluded, wanted).history;
+  const auto end = std::ranges::upper_bound(all.times, learned.times.back());
+  History rows = rows_of(all, 0, static_cast<std::size_t>(end - all.times.begin()), false);
+  rows.windower = learned.windower;
+  return rows;
+}
+
+}  // namespace
+
 RetrainingRows retraining_rows(std::span<const std::vector<JudgedRows>> series,
                                std::span<const Label> labels, std::span<const RowInterval> excluded,
-                               const PipelineOptions& options) {
+                               const PipelineOptions& options, Faults faults) {
   const RetrainingOptions& retraining = options.retraining;
   NormalRowsOptions wanted;
   wanted.padding = options.window.length;
@@ -32,6 +51,9 @@ RetrainingRows retraining_rows(std::span<const std::vector<JudgedRows>> series,
     }
     auto [learned, unseen] = hold_out_newest(normal.history, retraining.unseen_share);
     if (learned.size() < options.training.provisional_rows) continue;
+    if (faults == Faults::kLearned) {
+      learned = with_faults(chunks, labels, excluded, wanted, learned);
+    }
     all.learned.push_back(std::move(learned));
     if (unseen.size() > 0) all.unseen.push_back(std::move(unseen));
   }

@@ -26,12 +26,16 @@ struct RetrainingRows {
   [[nodiscard]] std::size_t num_rows() const noexcept;
 };
 
+/// Whether rows that people call faults are learned from: by models that tell them apart.
+enum class Faults : std::uint8_t { kLeftOut, kLearned };
+
 /// Sorts out the rows of a group: `series` holds the chunks of each. Series with too few rows to
 /// learn from are left out. In the order of their names, so that a run can be repeated.
 [[nodiscard]] RetrainingRows retraining_rows(std::span<const std::vector<JudgedRows>> series,
                                              std::span<const Label> labels,
                                              std::span<const RowInterval> excluded,
-                                             const PipelineOptions& options);
+                                             const PipelineOptions& options,
+                                             Faults faults = Faults::kLeftOut);
 
 /// How a challenger in the shadow of the champion stands.
 struct ShadowRuling {

@@ -22,7 +22,7 @@ Result<std::string> torn_line(int file, off_t size, const fs::path& path) {
   const off_t begin = std::max<off_t>(0, size - kMaxLineBytes);
   std::string tail(static_cast<std::size_t>(size - begin), '\0');
   if (::pread(file, tail.data(), tail.size(), begin) != static_cast<ssize_t>(tail.size())) {
-    return system_failure(path, "cannot read");
+    return io_failure(path, "cannot read");
   }
   const std::size_t end = tail.rfind('\n');
   return end == std::string::npos ? tail : tail.substr(end + 1);
@@ -45,7 +45,7 @@ std::string to_line(const AuditEvent& event, EventTime time) {
 Result<std::unique_ptr<AuditLog>> AuditLog::open(fs::path path, Clock& clock, Sink sink) {
   const bool is_new = !fs::exists(path);
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  if (file < 0) return system_failure(path, "cannot open");
+  if (file < 0) return io_failure(path, "cannot open");
   std::unique_ptr<AuditLog> log{new AuditLog{file, std::move(path), clock, std::move(sink)}};
   auto ready = is_new ? sync_folder(log->path_.parent_path()) : log->repair();
   if (!ready) return Failure{std::move(ready.error())};
@@ -59,13 +59,13 @@ AuditLog::~AuditLog() { ::close(file_); }
 
 Status AuditLog::repair() {
   struct ::stat about {};
-  if (::fstat(file_, &about) != 0) return system_failure(path_, "cannot look at");
+  if (::fstat(file_, &about) != 0) return io_failure(path_, "cannot look at");
   auto torn = torn_line(file_, about.st_size, path_);
   if (!torn) return Failure{std::move(torn.error())};
   if (torn->empty()) return {};
   if (Json::accept(*torn)) return write("");  // only its end was missing
   const auto size = static_cast<off_t>(torn->size());
-  if (::ftruncate(file_, about.st_size - size) != 0) return system_failure(path_, "cannot repair");
+  if (::ftruncate(file_, about.st_size - size) != 0) return io_failure(path_, "cannot repair");
   return append(
       {.event = "repaired",
        .group = {},
@@ -85,17 +85,17 @@ Status AuditLog::append(const AuditEvent& event) {
 
 Status AuditLog::write(std::string line) {
   struct ::stat before {};
-  if (::fstat(file_, &before) != 0) return system_failure(path_, "cannot look at");
+  if (::fstat(file_, &before) != 0) return io_failure(path_, "cannot look at");
   line += '\n';
   const ssize_t written = ::write(file_, line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) {
-    Failure failure = system_failure(path_, "cannot write");
+    Failure failure = io_failure(path_, "cannot write");
     if (written > 0 && ::ftruncate(file_, before.st_size) != 0) {
-      return system_failure(path_, "cannot take a torn line back");
+      return io_failure(path_, "cannot take a torn line back");
     }
     return failure;
   }
-  if (::fsync(file_) != 0) return system_failure(path_, "cannot sync");
+  if (::fsync(file_) != 0) return io_failure(path_, "cannot sync");
   return {};
 }
 

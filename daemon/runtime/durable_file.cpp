@@ -2,16 +2,16 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <system_error>
-#include <vector>
+#include <utility>
 
 namespace anomalyd::runtime {
 
@@ -25,39 +25,93 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path{"."};
 }
 
-Status sync_path(const fs::path& path, int flags) {
-  const int file = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (file < 0) return system_failure(path, "cannot open");
-  const bool synced = ::fsync(file) == 0;
-  const int code = errno;
-  ::close(file);
-  errno = code;
-  if (!synced) return system_failure(path, "cannot sync");
-  return {};
-}
-
-bool write_all(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
 EVP_MD_CTX* digest_of(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 
 }  // namespace
 
-Failure system_failure(const fs::path& path, std::string_view what) {
+Error io_error(const fs::path& path, std::string_view what) {
   const int code = errno;
-  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorKind::kExhausted : ErrorKind::kInvalid;
-  return fail(kind, path.string() + ": " + std::string{what} + ": " +
-                        std::generic_category().message(code));
+  const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
+  return {full ? ErrorKind::kExhausted : ErrorKind::kInvalid,
+          path.string() + ": " + std::string{what} + ": " + std::generic_category().message(code)};
 }
 
-Status sync_folder(const fs::path& folder) { return sync_path(folder, O_RDONLY | O_DIRECTORY); }
+Failure io_failure(const fs::path& path, std::string_view what) {
+  return Failure{io_error(path, what)};
+}
+
+File::File(const fs::path& path, int flags) : fd_{::open(path.c_str(), flags | O_CLOEXEC, 0640)} {}
+
+File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+File::File(File&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+
+bool File::write(std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+bool File::sync() const { return ::fsync(fd_) == 0; }
+
+bool File::truncate(std::uintmax_t size) const {
+  return ::ftruncate(fd_, static_cast<off_t>(size)) == 0;
+}
+
+bool File::lock() const { return ::flock(fd_, LOCK_EX | LOCK_NB) == 0; }
+
+std::optional<std::uintmax_t> File::size() const {
+  struct stat status {};
+  if (::fstat(fd_, &status) != 0) return {};
+  return static_cast<std::uintmax_t>(status.st_size);
+}
+
+std::optional<char> File::byte_at(std::uintmax_t offset) const {
+  char byte = 0;
+  if (::pread(fd_, &byte, 1, static_cast<off_t>(offset)) != 1) return {};
+  return byte;
+}
+
+Result<std::vector<std::byte>> File::read_front(const fs::path& path,
+                                                std::uintmax_t max_bytes) const {
+  const auto all = size();
+  if (!all) return io_failure(path, "cannot read");
+  std::vector<std::byte> bytes(std::min(*all, max_bytes));
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n =
+        ::pread(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_failure(path, "cannot read");
+    if (n == 0) break;  // cut meanwhile
+    done += static_cast<std::size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+Result<std::vector<std::byte>> File::read_all(const fs::path& path,
+                                              std::uintmax_t max_bytes) const {
+  const auto all = size();
+  if (!all) return io_failure(path, "cannot read");
+  if (*all > max_bytes) {
+    return fail(ErrorKind::kInvalid, path.string() + ": found " + std::to_string(*all) +
+                                         " bytes; expected at most " + std::to_string(max_bytes));
+  }
+  return read_front(path, max_bytes);
+}
+
+Status sync_folder(const fs::path& folder) {
+  const File file{folder, O_RDONLY | O_DIRECTORY};
+  if (!file.is_open() || !file.sync()) return io_failure(folder, "cannot sync");
+  return {};
+}
 
 Status make_folder(const fs::path& folder) {
   std::error_code error;
@@ -70,25 +124,45 @@ Status make_folder(const fs::path& folder) {
 }
 
 Status move_durably(const fs::path& from, const fs::path& to) {
-  if (auto synced = sync_path(from, O_RDONLY); !synced) return synced;
-  if (::rename(from.c_str(), to.c_str()) != 0) return system_failure(to, "cannot replace");
+  const File file{from, O_RDONLY};
+  if (!file.is_open() || !file.sync()) return io_failure(from, "cannot sync");
+  if (::rename(from.c_str(), to.c_str()) != 0) return io_failure(to, "cannot replace");
   return sync_folder(folder_of(to));
 }
 
+Status replace_file(const fs::path& path, const std::function<bool(const File&)>& fill) {
+  const fs::path draft = path.string() + ".draft";
+  const auto write = [&]() -> Status {
+    const File file{draft, O_WRONLY | O_CREAT | O_TRUNC};
+    if (!file.is_open()) return io_failure(draft, "cannot create");
+    if (!fill(file)) return io_failure(draft, "cannot write");
+    return move_durably(draft, path);
+  };
+  auto written = write();
+  std::error_code ignored;
+  if (!written) fs::remove(draft, ignored);
+  return written;
+}
+
 Status write_durably(const fs::path& path, std::string_view bytes) {
-  std::string draft = path.string() + ".draftXXXXXX";
-  const int file = ::mkostemp(draft.data(), O_CLOEXEC);
-  if (file < 0) return system_failure(path, "cannot create a file beside it");
-  const bool written = write_all(file, bytes) && ::fchmod(file, 0640) == 0 && ::fsync(file) == 0;
-  const int code = errno;
-  ::close(file);
-  errno = code;
-  if (!written || ::rename(draft.c_str(), path.c_str()) != 0) {
-    Failure failure = system_failure(path, "cannot write");
-    ::unlink(draft.c_str());
+  return replace_file(
+      path, [&](const File& file) { return file.write(std::as_bytes(std::span{bytes})); });
+}
+
+Status append_line(const fs::path& path, std::string line) {
+  const File file{path, O_RDWR | O_CREAT | O_APPEND};
+  if (!file.is_open()) return io_failure(path, "cannot write");
+  const auto size = file.size();
+  if (!size) return io_failure(path, "cannot look at");
+  if (*size > 0 && file.byte_at(*size - 1) != '\n') line.insert(0, "\n");
+  line += '\n';
+  if (!file.write(std::as_bytes(std::span{line}))) {
+    Failure failure = io_failure(path, "cannot append");
+    (void)file.truncate(*size);
     return failure;
   }
-  return sync_folder(folder_of(path));
+  if (!file.sync()) return io_failure(path, "cannot append");
+  return {};
 }
 
 Result<std::string> read_whole(const fs::path& path, std::uintmax_t max_bytes) {
@@ -113,7 +187,7 @@ Result<std::string> read_whole(const fs::path& path, std::uintmax_t max_bytes) {
 Status read_pieces(const fs::path& path, std::uintmax_t begin, std::uintmax_t bytes,
                    const std::function<void(std::string_view)>& take) {
   std::ifstream file{path, std::ios::binary};
-  if (!file) return system_failure(path, "cannot open");
+  if (!file) return io_failure(path, "cannot open");
   file.seekg(static_cast<std::streamoff>(begin));
   std::vector<char> piece(kPieceBytes);
   for (std::uintmax_t left = bytes; left > 0;) {

@@ -3,15 +3,14 @@
 #include <fcntl.h>
 
 #include <cerrno>
-#include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <span>
 #include <string_view>
 #include <utility>
 
-#include "daemon/runtime/file_io.hpp"
+#include "daemon/runtime/durable_file.hpp"
+#include "daemon/runtime/incident_log.hpp"
+#include "daemon/runtime/model_manifest.hpp"
 
 namespace anomalyd::runtime {
 namespace {
@@ -19,73 +18,43 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uintmax_t kMaxBytes = 64 << 20;
+constexpr const char* kBenign = "benign";
+constexpr const char* kFault = "fault";
+constexpr const char* kUnnamed = "unnamed";
 
-/// Reads what to_rfc3339 writes: "2026-11-20T22:15:04.120Z".
-std::optional<EventTime> parse_utc(std::string_view text) {
-  const auto number = [&](std::size_t at, std::size_t length) -> std::optional<int> {
-    int value = 0;
-    if (at + length > text.size()) return {};
-    const char* end = text.data() + at + length;
-    const auto [stop, error] = std::from_chars(text.data() + at, end, value);
-    if (error != std::errc{} || stop != end || value < 0) return {};
-    return value;
-  };
-  const auto year = number(0, 4), month = number(5, 2), day = number(8, 2);
-  const auto hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
-  if (!year || !month || !day || !hour || !minute || !second) return {};
-  if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':' ||
-      text.back() != 'Z') {
-    return {};
-  }
-  const auto date = std::chrono::year{*year} / *month / *day;
-  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60) return {};
-  std::int64_t micros = 0;
-  std::string_view fraction = text.substr(19, text.size() - 20);
-  if (!fraction.empty()) {
-    if (fraction.front() != '.' || fraction.size() < 2) return {};
-    std::string digits{fraction.substr(1, 6)};
-    digits.resize(6, '0');
-    for (const char c : fraction.substr(1)) {
-      if (c < '0' || c > '9') return {};
-    }
-    for (const char c : digits) micros = micros * 10 + (c - '0');
-  }
-  return EventTime{std::chrono::sys_days{date}} + std::chrono::hours{*hour} +
-         std::chrono::minutes{*minute} + std::chrono::seconds{*second} +
-         std::chrono::microseconds{micros};
+std::string_view to_string(Feedback::Verdict verdict) {
+  return verdict == Feedback::Verdict::kBenign ? kBenign : kFault;
 }
 
-Result<Feedback> parse(std::string_view line) {
-  const json object = json::parse(line, nullptr, false);
+}  // namespace
+
+Result<Feedback> parse_feedback(std::string_view text) {
+  const json object = json::parse(text, nullptr, false);
   if (!object.is_object()) return fail(ErrorKind::kInvalid, "not a JSON object");
   std::string wrong;
-  const auto text = [&](const char* key) -> std::string {
+  const auto field = [&](const char* key) -> std::string {
     const auto found = object.find(key);
     if (found != object.end() && found->is_string()) return found->get<std::string>();
     if (wrong.empty()) wrong = std::string{"'"} + key + "' is missing or not a text";
     return {};
   };
   const auto time = [&](const char* key) {
-    const std::string value = text(key);
-    const auto parsed = parse_utc(value);
+    const std::string value = field(key);
+    const auto parsed = parse_rfc3339(value);
     if (!parsed && wrong.empty()) {
       wrong = std::string{"'"} + key + "' is '" + value + "'; expected a time in UTC";
     }
     return parsed.value_or(EventTime{});
   };
-  Feedback feedback{time("time"), text("incident"), text("series"), time("start"), time("end"),
-                    {},           text("name")};
-  const std::string verdict = text("verdict");
-  if (wrong.empty() && verdict != "benign" && verdict != "fault") {
-    wrong = "'verdict' is '" + verdict + "'; expected benign or fault";
-  }
+  Feedback feedback{time("time"), field("incident"), field("series"), time("start"), time("end"),
+                    {},           field("name")};
+  const auto verdict = parse_verdict(field("verdict"));
+  if (wrong.empty() && !verdict) wrong = verdict.error().message;
   if (wrong.empty() && feedback.incident.empty()) wrong = "'incident' is empty";
   if (!wrong.empty()) return fail(ErrorKind::kInvalid, std::move(wrong));
-  feedback.verdict = verdict == "benign" ? Feedback::Verdict::kBenign : Feedback::Verdict::kFault;
+  feedback.verdict = *verdict;
   return feedback;
 }
-
-}  // namespace
 
 Status FeedbackStore::add(const Feedback& feedback) const {
   if (feedback.incident.empty() || feedback.name.empty()) {
@@ -98,31 +67,22 @@ Status FeedbackStore::add(const Feedback& feedback) const {
                                          ": found an end, " + to_rfc3339(feedback.end) +
                                          ", before its start, " + to_rfc3339(feedback.start));
   }
-  const bool benign = feedback.verdict == Feedback::Verdict::kBenign;
+  return append_line(path_, to_json(feedback));
+}
+
+std::string to_json(const Feedback& feedback) {
   json object = json::object();
   object["time"] = to_rfc3339(feedback.time);
   object["incident"] = feedback.incident;
   object["series"] = feedback.series;
   object["start"] = to_rfc3339(feedback.start);
   object["end"] = to_rfc3339(feedback.end);
-  object["verdict"] = benign ? "benign" : "fault";
+  object["verdict"] = to_string(feedback.verdict);
   object["name"] = feedback.name;
-  const File file{path_, O_RDWR | O_CREAT | O_APPEND};
-  if (!file.is_open()) return io_failure(path_, "cannot write");
-  const auto known = file.read_all(path_, kMaxBytes);
-  if (!known) return Failure{known.error()};
-  std::string line = object.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  if (!known->empty() && known->back() != std::byte{'\n'}) line.insert(0, "\n");
-  if (!file.write(std::as_bytes(std::span{line}))) {
-    Failure failure = io_failure(path_, "cannot append");
-    (void)file.truncate(known->size());
-    return failure;
-  }
-  if (!file.sync()) return io_failure(path_, "cannot append");
-  return {};
+  return object.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-Result<FeedbackStore::Contents> FeedbackStore::read() const {
+Result<FeedbackStore::Contents> FeedbackStore::read(EventTime until) const {
   Contents contents;
   const File file{path_, O_RDONLY};
   if (!file.is_open() && errno == ENOENT) return contents;
@@ -133,11 +93,12 @@ Result<FeedbackStore::Contents> FeedbackStore::read() const {
   std::map<std::string, std::pair<std::size_t, Feedback>> by_incident;  // with the line
   for (std::size_t number = 1; !left.empty(); ++number) {
     const std::size_t end = left.find('\n');
-    if (end == std::string_view::npos && !parse(left)) break;  // torn
+    if (end == std::string_view::npos && !parse_feedback(left)) break;  // torn
     const std::string_view line = left.substr(0, end);
     left = end == std::string_view::npos ? std::string_view{} : left.substr(end + 1);
     if (line.empty()) continue;
-    auto feedback = parse(line);
+    auto feedback = parse_feedback(line);
+    if (feedback && feedback->time > until) continue;
     if (feedback) {
       std::string incident = feedback->incident;
       by_incident.insert_or_assign(std::move(incident), std::pair{number, std::move(*feedback)});
@@ -153,12 +114,77 @@ Result<FeedbackStore::Contents> FeedbackStore::read() const {
   return contents;
 }
 
+Result<Feedback::Verdict> parse_verdict(std::string_view text) {
+  if (text == kBenign) return Feedback::Verdict::kBenign;
+  if (text == kFault) return Feedback::Verdict::kFault;
+  return fail(ErrorKind::kInvalid,
+              "'verdict' is '" + std::string{text} + "'; expected benign or fault");
+}
+
+std::string to_json(const FeedbackRequest& request) {
+  json object{{"incident", request.incident}, {"verdict", to_string(request.verdict)}};
+  if (!request.name.empty()) object["name"] = request.name;
+  if (!request.by.empty()) object["by"] = request.by;
+  return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+Result<FeedbackRequest> parse_feedback_request(std::string_view text) {
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object()) return fail(ErrorKind::kInvalid, "found no JSON object; expected one");
+  std::map<std::string, std::string> fields{
+      {"incident", ""}, {"verdict", ""}, {"name", ""}, {"by", ""}};
+  for (const auto& [name, value] : object.items()) {
+    const auto field = fields.find(name);
+    if (field == fields.end() || !value.is_string()) {
+      return fail(ErrorKind::kInvalid,
+                  "found field '" + name + "'; expected the texts incident, verdict, name and by");
+    }
+    field->second = value.get<std::string>();
+  }
+  const auto verdict = parse_verdict(fields["verdict"]);
+  if (!verdict) return Failure{verdict.error()};
+  if (fields["incident"].empty())
+    return fail(ErrorKind::kInvalid, "'incident' is missing or empty");
+  return FeedbackRequest{fields["incident"], *verdict, fields["name"], fields["by"]};
+}
+
+Result<Feedback> feedback_of(const FeedbackRequest& request,
+                             const std::filesystem::path& state_folder, EventTime now) {
+  auto incident = IncidentLog{state_folder}.find(request.incident);
+  if (!incident) return Failure{std::move(incident.error())};
+  return Feedback{now,
+                  std::move(incident->id),
+                  std::move(incident->series),
+                  incident->start,
+                  incident->end,
+                  request.verdict,
+                  request.name.empty() ? kUnnamed : request.name};
+}
+
+Status give_feedback(const Feedback& feedback, const std::string& by,
+                     const std::filesystem::path& state_folder, AuditLog& audit) {
+  if (auto added = FeedbackStore{state_folder}.add(feedback); !added) return added;
+  const json details{{"incident", feedback.incident},
+                     {"series", feedback.series},
+                     {"start", to_rfc3339(feedback.start)},
+                     {"end", to_rfc3339(feedback.end)}};
+  return audit.append({.event = "feedback",
+                       .group = {},
+                       .version = {},
+                       .reason = class_of(feedback),
+                       .by = by,
+                       .details = details.dump(-1, ' ', false, json::error_handler_t::replace)});
+}
+
+std::string class_of(const Feedback& feedback) {
+  const bool benign = feedback.verdict == Feedback::Verdict::kBenign;
+  return std::string{benign ? kBenignClass : kFaultClass} + feedback.name;
+}
+
 std::vector<pipeline::Label> labels_of(const std::vector<Feedback>& feedback) {
   std::vector<pipeline::Label> labels;
   for (const Feedback& one : feedback) {
-    const bool benign = one.verdict == Feedback::Verdict::kBenign;
-    labels.push_back({one.series, one.start, one.end,
-                      std::string{benign ? kBenignClass : kFaultClass} + one.name});
+    labels.push_back({one.series, one.start, one.end, class_of(one)});
   }
   return labels;
 }

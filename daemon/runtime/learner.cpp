@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/runtime/model_loader.hpp"
+#include "daemon/runtime/reservoir.hpp"
 
 namespace anomalyd::runtime {
 
@@ -145,6 +146,9 @@ void Learner::run(const std::string& key, const std::vector<Channel>& channels, 
     const CheckpointExtras extras{"{\"source\":\"cold start\"}", learned->group->calibration()};
     if (auto saved = outside_.factory.save(*learned->scorer, extras, path); !saved) {
       return fail(std::move(saved.error()), "saving the model of " + key);
+    }
+    if (auto kept = write_rows((*draft)->rows(), channels, data.histories); !kept) {
+      return fail(std::move(kept.error()), "saving the rows of the model of " + key);
     }
     auto loaded = outside_.factory.load(path);
     if (!loaded) return fail(std::move(loaded.error()), "reading the new model back");

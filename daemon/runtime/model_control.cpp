@@ -77,6 +77,13 @@ AdminServer::Routes model_routes(const ModelControl& control) {
   routes.commands["/models/retrain"] = command(control.retrain);
   routes.commands["/models/pin"] = command(control.pin);
   routes.commands["/models/unpin"] = command(control.unpin);
+  routes.commands["/feedback"] = {
+      .run = [give = control.feedback](const std::string& body, const AdminServer::Answer& answer) {
+        auto request = parse_feedback_request(body);
+        if (!request) return answer(page_of(Failure{std::move(request.error())}));
+        give(std::move(*request),
+             [answer](const Result<std::string>& result) { answer(page_of(result)); });
+      }};
   routes.commands["/models/import"] = {
       .content_type = "application/octet-stream",
       .max_bytes = kMaxPackageBytes,

@@ -7,6 +7,7 @@
 
 #include "daemon/core/result.hpp"
 #include "daemon/runtime/admin_server.hpp"
+#include "daemon/runtime/feedback.hpp"
 #include "daemon/runtime/model_registry.hpp"
 
 namespace anomalyd::runtime {
@@ -33,12 +34,15 @@ struct ModelControl {
   Action unpin;
   /// Adds an exported version (see model_package.hpp).
   std::function<void(std::string package, Done)> import;
+  /// Keeps what a person says of an incident; answers what was kept.
+  std::function<void(FeedbackRequest, Done)> feedback;
 };
 
 /// Largest package that is taken over HTTP. It is held in memory for a moment.
 inline constexpr std::size_t kMaxPackageBytes = 1U << 30U;
 
-/// GET /models, POST /models/promote and so on. A failed command answers {"error": "sentence"}.
+/// GET /models, POST /models/promote and so on, POST /feedback. A failed command answers {"error":
+/// "sentence"}.
 [[nodiscard]] AdminServer::Routes model_routes(const ModelControl& control);
 
 /// Groups, their champions and all manifests: the document of GET /models.

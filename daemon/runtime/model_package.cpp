@@ -56,7 +56,7 @@ class Writer {
     file_ << sum_.hex();
     file_.close();
     if (file_) return {};
-    return system_failure(path_, "cannot write");
+    return io_failure(path_, "cannot write");
   }
 
  private:
@@ -152,7 +152,7 @@ Status extract(const fs::path& file, std::uintmax_t begin, std::uintmax_t bytes,
   });
   if (!read) return read;
   out.close();
-  if (!out) return system_failure(to, "cannot write");
+  if (!out) return io_failure(to, "cannot write");
   return {};
 }
 

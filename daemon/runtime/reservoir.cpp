@@ -131,13 +131,8 @@ std::uint64_t Reservoir::segment_bytes() const {
 }
 
 Result<Reservoir> Reservoir::open(fs::path folder, const ReservoirOptions& options) {
+  if (auto made = make_folder(folder); !made) return Failure{std::move(made.error())};
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    return fail(ErrorKind::kInvalid, folder.string() +
-                                         ": cannot create the folder: " + error.message() +
-                                         "; expected a folder that the daemon may write to");
-  }
   const fs::path lock_path = folder / "lock";
   File lock{lock_path, O_RDWR | O_CREAT};
   if (!lock.is_open()) return io_failure(lock_path, "cannot write to the folder");

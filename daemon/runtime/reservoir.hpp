@@ -13,7 +13,7 @@
 
 #include "daemon/core/result.hpp"
 #include "daemon/pipeline/judged_rows.hpp"
-#include "daemon/runtime/file_io.hpp"
+#include "daemon/runtime/durable_file.hpp"
 #include "daemon/runtime/row_codec.hpp"
 #include "daemon/runtime/service_options.hpp"
 
@@ -76,6 +76,7 @@ class ReservoirReader {
   [[nodiscard]] Result<Rows> read(const std::string& group, const Selection& selection) const;
   /// Reads all but the values. Errors: as read.
   [[nodiscard]] Result<Summary> summary(const std::string& group) const;
+  [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
 
  private:
   std::filesystem::path folder_;

@@ -50,6 +50,12 @@ std::shared_ptr<const LearnedGroup> read_state(const fs::path& path, const Model
   return group ? *std::move(group) : nullptr;
 }
 
+/// What was trained with labels has classes, and is shown faults again.
+pipeline::Faults faults_for(const ModelInfo& info) {
+  const bool tells_apart = !info.classes.empty() && info.num_regimes() == 0;
+  return tells_apart ? pipeline::Faults::kLearned : pipeline::Faults::kLeftOut;
+}
+
 /// Where the rows of each partition that a challenger learned from lie.
 std::vector<DataRange> ranges_of(const std::vector<History>& histories,
                                  const std::map<std::string, PartitionId>& partition_of) {
@@ -259,8 +265,10 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
   if (!read) return fail(std::move(read.error()), "reading the reservoir");
   std::vector<std::vector<pipeline::JudgedRows>> series;
   for (auto& [id, chunks] : read->series) series.push_back(std::move(chunks));
-  const auto rows =
-      pipeline::retraining_rows(series, run.labels, run.request.excluded, options_.pipeline);
+  pipeline::PipelineOptions options = options_.pipeline;
+  options.training.labels = run.labels;
+  const auto rows = pipeline::retraining_rows(series, run.labels, run.request.excluded, options,
+                                              faults_for(run.champion->info));
   series.clear();
   if (rows.learned.empty()) {
     return fail(
@@ -283,8 +291,8 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
       outside_.factory.load(outside_.registry.checkpoint_path(key, run.champion->info.version));
   if (loaded) {
     champion = *std::move(loaded);
-    auto calibrated = pipeline::calibrate(*champion->scorer, rows.learned, options_.pipeline,
-                                          run.champion.get(), stop);
+    auto calibrated =
+        pipeline::calibrate(*champion->scorer, rows.learned, options, run.champion.get(), stop);
     if (!calibrated) return fail(std::move(calibrated.error()), "calibrating the champion");
     defender = {champion->scorer.get(), *std::move(calibrated)};
   } else {
@@ -294,8 +302,8 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
   if (!champion) run.start = pipeline::TrainingStart::kCold;
   const Scorer* start =
       run.start == pipeline::TrainingStart::kWarm ? champion->scorer.get() : nullptr;
-  auto learned = pipeline::learn(rows.learned, channels, outside_.factory, options_.pipeline, show,
-                                 stop, start);
+  auto learned =
+      pipeline::learn(rows.learned, channels, outside_.factory, options, show, stop, start);
   if (!learned) return fail(std::move(learned.error()), "training");
   auto draft = outside_.registry.begin();
   if (!draft) return Failure{std::move(draft.error())};

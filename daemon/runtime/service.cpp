@@ -9,6 +9,7 @@
 #include <future>
 #include <utility>
 
+#include "daemon/runtime/incident_log.hpp"
 #include "daemon/runtime/systemd.hpp"
 
 namespace anomalyd::runtime {
@@ -194,6 +195,10 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
                       std::string{to_string(alert.type)}, seconds);
     spdlog::info("{} {} {} severity {}: {}", to_string(alert.type), to_string(alert.state),
                  alert.series, alert.severity, alert.summary);
+    // The snapshot that goes past it is written by the same thread, later: none is forgotten.
+    asio::post(disk_, [this, alert] {
+      if (auto kept = IncidentLog{options_.state_dir}.add(alert); !kept) note_error(kept.error());
+    });
   };
   outside.on_record = [this](std::vector<pipeline::JudgedRows> rows) {
     asio::post(disk_, [this, rows = std::move(rows)] {
@@ -263,6 +268,11 @@ int Service::run() {
   every_status();
   every_snapshot();
   systemd::ready("starting");
+  if (parts_.open_feedback) {
+    feedback_topic_ = std::make_unique<FeedbackTopic>(
+        FeedbackTopic::Outside{parts_.open_feedback, options_.state_dir, *store_.audit, clock_,
+                               [this](const Error& error) { note_error(error); }});
+  }
   poll_thread_ = std::thread{[this] {
     pthread_setname_np(pthread_self(), "anomalyd-poll");
     prepare_and_poll();
@@ -270,6 +280,7 @@ int Service::run() {
   }};
   control_.run();
 
+  feedback_topic_.reset();
   if (poll_thread_.joinable()) poll_thread_.join();
   const Status flushed = parts_.alerts->flush(options_.poll.drain_timeout);
   if (!flushed) spdlog::error("flushing alerts: {}", flushed.error().message);

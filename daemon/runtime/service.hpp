@@ -18,6 +18,7 @@
 #include "daemon/pipeline/batcher.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "daemon/runtime/admin_server.hpp"
+#include "daemon/runtime/feedback_topic.hpp"
 #include "daemon/runtime/learner.hpp"
 #include "daemon/runtime/metrics.hpp"
 #include "daemon/runtime/model_control.hpp"
@@ -51,6 +52,7 @@ class Service {
     std::unique_ptr<DeadLetterSink> dead_letters;  ///< May be null.
     std::unique_ptr<AuditSink> audit;              ///< May be null.
     std::unique_ptr<ModelFactory> models;
+    FeedbackTopic::OpenFn open_feedback;  ///< May be empty: no topic of feedback.
     /// Called on the polling thread until it succeeds, before the first record is read; may be
     /// empty. Whatever the brokers must have first: the alert topic.
     std::function<Status()> prepare;
@@ -106,6 +108,7 @@ class Service {
   void delete_old_versions(const std::string& group_key);
   void set_pin(ModelRequest request, ModelRegistry::Pin pin, const ModelControl::Done& done);
   void import_model(std::string package, ModelControl::Done done);
+  void give_feedback(FeedbackRequest request, ModelControl::Done done);
   void adopt(std::shared_ptr<const pipeline::LearnedGroup> group, std::unique_ptr<Scorer> scorer);
   [[nodiscard]] PollLoop::Assigned make_task(const PartitionId& partition);
   [[nodiscard]] std::vector<std::shared_ptr<PartitionTask>> tasks() const;
@@ -142,6 +145,7 @@ class Service {
   std::unique_ptr<SelfTester> self_tester_;
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<FeedbackTopic> feedback_topic_;
   std::thread poll_thread_;
   std::atomic<bool> failed_{false};
   bool stopping_ = false;           // control io_context

@@ -116,6 +116,9 @@ ModelControl Service::model_control() {
   control.unpin = [this](ModelRequest request, const ModelControl::Done& done) {
     set_pin(std::move(request), Pin::kUnpinned, done);
   };
+  control.feedback = [this](FeedbackRequest request, ModelControl::Done done) {
+    give_feedback(std::move(request), std::move(done));
+  };
   control.import = [this](std::string package, ModelControl::Done done) {
     import_model(std::move(package), std::move(done));
   };
@@ -201,6 +204,27 @@ std::vector<pipeline::Label> Service::feedback() {
   }
   for (const Error& ignored : contents->ignored) spdlog::warn("{}", ignored.message);
   return labels_of(contents->feedback);
+}
+
+/// The answer is what was kept, as {"incident", "series", "start", "end", "class"}.
+void Service::give_feedback(FeedbackRequest request, ModelControl::Done done) {
+  asio::post(disk_, [this, request = std::move(request), done = std::move(done)]() mutable {
+    if (request.by.empty()) request.by = kUnnamed;
+    auto kept = feedback_of(request, options_.state_dir, clock_.wall());
+    if (kept) {
+      auto given = runtime::give_feedback(*kept, request.by, options_.state_dir, *store_.audit);
+      if (!given) kept = Failure{std::move(given.error())};
+    }
+    Result<std::string> answer = Failure{Error{ErrorKind::kInvalid, {}}};
+    if (kept) {
+      spdlog::info("incident {} of {} is {}, says {}", kept->incident, kept->series,
+                   class_of(*kept), request.by);
+      answer = to_json(*kept);
+    } else {
+      answer = Failure{std::move(kept.error())};
+    }
+    asio::post(control_, [done = std::move(done), answer = std::move(answer)] { done(answer); });
+  });
 }
 
 void Service::retrain(ModelRequest request, const ModelControl::Done& done) {

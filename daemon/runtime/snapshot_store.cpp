@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include "daemon/runtime/file_io.hpp"
+#include "daemon/runtime/durable_file.hpp"
 
 namespace anomalyd::runtime {
 namespace {
@@ -63,15 +63,9 @@ Status SnapshotStore::Draft::publish() {
   const std::uint64_t sum = XXH3_64bits_digest(self.sum.get());
   self.write(std::as_bytes(std::span{&sum, 1}));
   if (!self.trouble) return self.trouble;
-  if (!self.file.sync()) return io_failure(self.path, "cannot write");
-  if (::rename(self.path.c_str(), self.place.c_str()) != 0) {
-    return io_failure(self.place, "cannot replace");
-  }
-  self.published = true;
-  const File folder{self.place.parent_path(), O_RDONLY | O_DIRECTORY};
-  if (!folder.is_open() || !folder.sync())
-    return io_failure(self.place, "cannot sync the folder of");
-  return {};
+  auto moved = move_durably(self.path, self.place);
+  self.published = moved.has_value();
+  return moved;
 }
 
 std::span<const std::byte> SnapshotStore::Snapshot::state() const noexcept {
@@ -79,13 +73,8 @@ std::span<const std::byte> SnapshotStore::Snapshot::state() const noexcept {
 }
 
 Result<SnapshotStore> SnapshotStore::open(const fs::path& folder) {
+  if (auto made = make_folder(folder); !made) return Failure{std::move(made.error())};
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    return fail(ErrorKind::kInvalid, folder.string() +
-                                         ": cannot create the folder: " + error.message() +
-                                         "; expected a folder that the daemon may write to");
-  }
   if (::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
     return io_failure(folder, "cannot write to the folder");
   }

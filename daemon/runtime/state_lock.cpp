@@ -51,10 +51,10 @@ Result<std::unique_ptr<StateLock>> StateLock::acquire(const fs::path& state_dir,
   if (auto made = make_folder(state_dir); !made) return Failure{std::move(made.error())};
   const fs::path path = state_dir / kName;
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (file < 0) return system_failure(path, "cannot open");
+  if (file < 0) return io_failure(path, "cannot open");
   std::unique_ptr<StateLock> lock{new StateLock{file, path, std::move(program)}};
   if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return system_failure(path, "cannot lock");
+    if (errno != EWOULDBLOCK) return io_failure(path, "cannot lock");
     return fail(ErrorKind::kUnavailable, state_dir.string() + ": found the state folder of " +
                                              in_words(read_holder(file)) +
                                              ", which is running; expected one of its own");
@@ -68,7 +68,7 @@ Result<std::optional<StateLock::Holder>> StateLock::holder(const fs::path& state
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    return system_failure(path, "cannot open");
+    return io_failure(path, "cannot open");
   }
   std::optional<Holder> holder;
   if (::flock(file, LOCK_SH | LOCK_NB) != 0) holder = read_holder(file);
@@ -86,7 +86,7 @@ Status StateLock::announce(const std::string& http_address) {
   const std::string text = said.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
   if (::ftruncate(file_, 0) != 0 ||
       ::pwrite(file_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return system_failure(path_, "cannot write");
+    return io_failure(path_, "cannot write");
   }
   return {};
 }

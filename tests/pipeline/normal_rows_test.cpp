@@ -180,6 +180,19 @@ TEST(NormalRows, LeavesOutWhatAPersonCallsAFaultAndWhatIsNearIt) {
   EXPECT_EQ(result.count(LeftOut::kNearIncident), 4U);
 }
 
+TEST(NormalRows, LetsNamedFaultsInWhereTheyAreLearnedButNothingNearAnother) {
+  JudgedRows rows = chunk(0, 30);
+  for (std::size_t i = 5; i < 9; ++i) rows.marks[i] = RowMark::kIncident;
+  rows.marks[20] = RowMark::kIncident;
+  rows.marks[6] = RowMark::kDataFault;
+  const NormalRows result = sorted_out({rows}, {.padding = 2, .max_gap = 0, .with_faults = true},
+                                       {{"m0", at(5), at(8), "fault: pump"}});
+  EXPECT_EQ(result.count(LeftOut::kFault), 0U);
+  EXPECT_EQ(result.count(LeftOut::kIncident), 1U);
+  EXPECT_EQ(result.count(LeftOut::kDataFault), 1U);
+  EXPECT_EQ(result.count(LeftOut::kNearIncident), 4U);
+}
+
 TEST(NormalRows, BelievesTheLastOfSeveralLabels) {
   const Label fault{"", at(5), at(7), "fault: pump"};
   const Label benign{"", at(6), at(9), "benign: test run"};

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include <cmath>
+#include "tests/runtime/judged_chunks.hpp"
 
 namespace anomalyd::pipeline {
 namespace {
@@ -10,23 +10,8 @@ namespace {
 using Outcome = ShadowRuling::Outcome;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
-
-constexpr std::int64_t kMinute = 60'000'000;
-
-/// Rows of a wave, a minute apart.
-JudgedRows judged(const std::string& series, std::size_t rows) {
-  JudgedRows chunk;
-  chunk.history.series = series;
-  chunk.history.width = 1;
-  for (std::size_t i = 0; i < rows; ++i) {
-    chunk.history.rows.push_back(std::sin(static_cast<double>(i) / 10));
-    chunk.history.times.push_back(static_cast<std::int64_t>(i) * kMinute);
-    chunk.history.offsets.push_back(static_cast<Offset>(i));
-    chunk.history.gaps.push_back(0);
-    chunk.marks.push_back(RowMark::kNormal);
-  }
-  return chunk;
-}
+using testing::judged_chunk;
+using testing::kMinute;
 
 PipelineOptions options() {
   PipelineOptions all;
@@ -37,7 +22,8 @@ PipelineOptions options() {
 }
 
 TEST(RetrainingRows, KeepTheNewestForTheGate) {
-  const std::vector<std::vector<JudgedRows>> series = {{judged("b", 1000)}, {judged("a", 900)}};
+  const std::vector<std::vector<JudgedRows>> series = {{judged_chunk("b", 0, 1000)},
+                                                       {judged_chunk("a", 0, 900)}};
   const RetrainingRows rows = retraining_rows(series, {}, {}, options());
   ASSERT_EQ(rows.learned.size(), 2u);
   ASSERT_EQ(rows.unseen.size(), 2u);
@@ -48,7 +34,7 @@ TEST(RetrainingRows, KeepTheNewestForTheGate) {
 }
 
 TEST(RetrainingRows, KnowTheTimeBetweenThem) {
-  const std::vector<std::vector<JudgedRows>> series = {{judged("a", 900)}};
+  const std::vector<std::vector<JudgedRows>> series = {{judged_chunk("a", 0, 900)}};
   const RetrainingRows rows = retraining_rows(series, {}, {}, options());
   ASSERT_EQ(rows.learned.size(), 1u);
   EXPECT_EQ(rows.learned[0].windower.period(), 60s) << "budgets are in time";
@@ -58,7 +44,8 @@ TEST(RetrainingRows, KnowTheTimeBetweenThem) {
 }
 
 TEST(RetrainingRows, LeaveOutSeriesWithTooFew) {
-  const std::vector<std::vector<JudgedRows>> series = {{judged("a", 900)}, {judged("b", 100)}};
+  const std::vector<std::vector<JudgedRows>> series = {{judged_chunk("a", 0, 900)},
+                                                       {judged_chunk("b", 0, 100)}};
   const RetrainingRows rows = retraining_rows(series, {}, {}, options());
   ASSERT_EQ(rows.learned.size(), 1u);
   EXPECT_EQ(rows.learned[0].series, "a");
@@ -113,6 +100,48 @@ TEST_F(ShadowRule, CountsIncidentsThatBothOpened) {
                        {"c", EventTime{0s}, false}};
   EXPECT_THAT(incident_diff(report_, 2min),
               HasSubstr("1 incidents of both, 1 of the champion alone, 1 of the challenger alone"));
+}
+
+EventTime minute(std::int64_t row) { return EventTime{std::chrono::microseconds{row * kMinute}}; }
+
+/// A thousand rows with two incidents: one early, one among the newest.
+std::vector<std::vector<JudgedRows>> one_series() {
+  JudgedRows rows = judged_chunk("m0", 0, 1000);
+  for (std::size_t i = 200; i < 220; ++i) rows.marks[i] = RowMark::kIncident;
+  for (std::size_t i = 950; i < 960; ++i) rows.marks[i] = RowMark::kIncident;
+  return {{rows}};
+}
+
+const std::vector<Label>& faults() {
+  static const std::vector<Label> labels{{"m0", minute(200), minute(219), "fault: pump"},
+                                         {"m0", minute(950), minute(959), "fault: pump"}};
+  return labels;
+}
+
+bool holds(const std::vector<History>& histories, std::int64_t row) {
+  return std::ranges::find(histories.front().times, row * kMinute) != histories.front().times.end();
+}
+
+TEST(RetrainingRows, LeaveFaultsOut) {
+  const RetrainingRows rows = retraining_rows(one_series(), faults(), {}, {});
+  ASSERT_EQ(rows.learned.size(), 1U);
+  EXPECT_FALSE(holds(rows.learned, 210));
+  EXPECT_EQ(rows.left_out[static_cast<std::size_t>(LeftOut::kFault)], 30U);
+}
+
+TEST(RetrainingRows, HoldFaultsForAModelThatNamesThemButNoneIsMeasuredOn) {
+  const RetrainingRows without = retraining_rows(one_series(), faults(), {}, {});
+  const RetrainingRows rows = retraining_rows(one_series(), faults(), {}, {}, Faults::kLearned);
+  EXPECT_TRUE(holds(rows.learned, 210));
+  EXPECT_EQ(rows.learned.front().times.back(), without.learned.front().times.back());
+  ASSERT_EQ(rows.unseen.size(), 1U);
+  EXPECT_EQ(rows.unseen.front().times, without.unseen.front().times);
+  EXPECT_FALSE(holds(rows.unseen, 955));
+}
+
+TEST(RetrainingRows, LetABenignIncidentIn) {
+  const std::vector<Label> benign{{"m0", minute(200), minute(219), "benign: backup"}};
+  EXPECT_TRUE(holds(retraining_rows(one_series(), benign, {}, {}).learned, 210));
 }
 
 }  // namespace

@@ -100,5 +100,35 @@ TEST_F(FeedbackTest, RefusesWhatCannotBeUsed) {
   EXPECT_FALSE(FeedbackStore{"/proc/nowhere"}.add(feedback("i1", Verdict::kFault, "pump")));
 }
 
+TEST_F(FeedbackTest, ReadsWhatHadBeenSaidUntilThen) {
+  Feedback early = feedback("i1", Verdict::kFault, "pump"), late = early;
+  late.time += std::chrono::hours{1};
+  late.verdict = Verdict::kBenign;
+  ASSERT_TRUE(store_.add(early));
+  ASSERT_TRUE(store_.add(late));
+  EXPECT_EQ(store_.read(early.time).value().feedback.at(0).verdict, Verdict::kFault);
+  EXPECT_EQ(store_.read().value().feedback.at(0).verdict, Verdict::kBenign);
+  EXPECT_THAT(store_.read(at(kStart)).value().feedback, IsEmpty());
+}
+
+TEST(FeedbackRequestTest, GivesBackWhatWasSaid) {
+  const FeedbackRequest said{"7c1f", Verdict::kFault, "pump \"2\"", "anna"};
+  const auto back = parse_feedback_request(to_json(said)).value();
+  EXPECT_EQ(back.incident, said.incident);
+  EXPECT_EQ(back.verdict, said.verdict);
+  EXPECT_EQ(back.name, said.name);
+  EXPECT_EQ(back.by, said.by);
+}
+
+TEST(FeedbackRequestTest, SaysWhatIsWrong) {
+  const auto wrong = [](const char* text) { return parse_feedback_request(text).error().message; };
+  EXPECT_THAT(wrong(""), HasSubstr("found no JSON object"));
+  EXPECT_THAT(wrong("[1]"), HasSubstr("found no JSON object"));
+  EXPECT_THAT(wrong(R"({"verdict":"fault"})"), HasSubstr("'incident' is missing or empty"));
+  EXPECT_THAT(wrong(R"({"incident":"a"})"), HasSubstr("'verdict' is ''; expected benign or fault"));
+  EXPECT_THAT(wrong(R"({"incident":7,"verdict":"fault"})"), HasSubstr("found field 'incident'"));
+  EXPECT_THAT(wrong(R"({"incident":"a","verdict":"fault","x":""})"), HasSubstr("found field 'x'"));
+}
+
 }  // namespace
 }  // namespace anomalyd::runtime

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <random>
 #include <string>
@@ -20,13 +21,14 @@ inline const std::vector<Channel>& two_channels() {
 constexpr std::int64_t kMinute = 60'000'000;
 
 /// `rows` rows from `first` on, one a minute, the one channel of decimals, the other of any values.
+/// Of each series its own: what repeats in others would be packed away.
 inline pipeline::JudgedRows judged_chunk(const std::string& series, std::int64_t first,
                                          std::size_t rows,
                                          pipeline::RowMark mark = pipeline::RowMark::kNormal) {
   pipeline::JudgedRows chunk{two_channels(), {}, std::vector(rows, mark)};
   chunk.history.series = series;
   chunk.history.width = 2;
-  std::mt19937_64 random{static_cast<std::uint64_t>(first) ^ series.size()};
+  std::mt19937_64 random{static_cast<std::uint64_t>(first) ^ std::hash<std::string>{}(series)};
   for (std::size_t i = 0; i < rows; ++i) {
     const std::int64_t time = first + static_cast<std::int64_t>(i) * kMinute;
     chunk.history.times.push_back(time);

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "daemon/pipeline/normal_rows.hpp"
 #include "tests/runtime/judged_chunks.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -20,6 +21,7 @@ namespace fs = std::filesystem;
 using pipeline::History;
 using pipeline::JudgedRows;
 using pipeline::RowMark;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::judged_chunk;
@@ -57,6 +59,11 @@ class ReservoirTest : public ::testing::Test {
     }
     std::ranges::sort(all);
     return all;
+  }
+  static std::uint64_t bytes_of(const std::vector<fs::path>& files) {
+    std::uint64_t bytes = 0;
+    for (const fs::path& file : files) bytes += fs::file_size(file);
+    return bytes;
   }
   /// Three blocks of one segment; the third one is the last thing in the only file.
   void write_three_blocks() const {
@@ -353,11 +360,13 @@ TEST_F(ReservoirTest, KeepsTheLastHourWholeAndTheLastMonthInParts) {
   constexpr int kDays = 60;
   Reservoir reservoir = open({.max_bytes = kMax});
   fill(reservoir, 4, kDays, kMax);
-  std::uint64_t on_disk = 0;
-  for (const fs::path& file : files()) on_disk += fs::file_size(file);
+  const std::uint64_t on_disk = bytes_of(files());
   EXPECT_EQ(reservoir.bytes(), on_disk);
   EXPECT_GT(on_disk, kMax / 2) << "no more is thrown away than must be";
   EXPECT_LT(files().size(), 200U);
+  EXPECT_EQ(reservoir.counters().rows_lost, 0U);
+  EXPECT_GT(reservoir.counters().rows_thinned, reservoir.counters().rows_written / 2);
+  EXPECT_EQ(rows_read(), reservoir.counters().rows_written - reservoir.counters().rows_thinned);
   EXPECT_THAT(reservoir.take_troubles(), IsEmpty());
   EXPECT_LT(reservoir.counters().bytes_rewritten, 12 * reservoir.counters().bytes_written);
 
@@ -385,25 +394,24 @@ TEST_F(ReservoirTest, MarksWhatWasTakenAwayAsARestart) {
   constexpr std::uint64_t kMax = 1 << 20;
   Reservoir reservoir = open({.max_bytes = kMax});
   fill(reservoir, 4, 30, kMax);
-  std::size_t long_stretches = 0;
-  for (auto& [series, chunks] : read().series) {
-    std::ranges::sort(chunks, {}, [](const JudgedRows& c) { return c.history.times.front(); });
-    std::int64_t before = chunks.front().history.times.front() - kMinute;
-    std::size_t stretch = 0;
+  std::size_t long_stretches = 0, marked = 0;
+  for (const auto& [series, chunks] : read().series) {
     for (const JudgedRows& chunk : chunks) {
-      for (std::size_t i = 0; i < chunk.history.size(); ++i) {
-        const std::int64_t time = chunk.history.times[i];
-        if (time != before + kMinute) {
-          EXPECT_GT(time - before, 100 * kMinute);
-          long_stretches += stretch >= 250 ? 1U : 0U;
-          stretch = 0;
-        }
-        ++stretch;
-        before = time;
-      }
+      marked += chunk.history.gaps.front() == History::kRestart ? 1U : 0U;
+    }
+    const History rows = pipeline::normal_rows(chunks, {}, {}, {}).history;
+    std::size_t stretch = 1;
+    for (std::size_t i = 1; i < rows.size(); ++i, ++stretch) {
+      const std::int64_t step = rows.times[i] - rows.times[i - 1];
+      ASSERT_EQ(rows.gaps[i], step == kMinute ? 0U : History::kRestart) << series << " " << i;
+      if (step == kMinute) continue;
+      EXPECT_GT(step, 100 * kMinute);
+      long_stretches += stretch >= 250 ? 1U : 0U;
+      stretch = 0;
     }
   }
   EXPECT_GT(long_stretches, 4U);
+  EXPECT_GT(marked, 4U) << "on disk too";
 }
 
 TEST_F(ReservoirTest, ForgetsWhatIsTooOld) {
@@ -465,12 +473,19 @@ TEST_F(ReservoirTest, SetsAsideWhatIsFoundDamagedWhenItIsThinned) {
   Reservoir reservoir = open({.max_bytes = kMax});
   fill(reservoir, 4, 5, kMax);
   ASSERT_GT(files().size(), 2U);
-  flip(files().front(), fs::file_size(files().front()) - 10);
+  const fs::path damaged = files().front();
+  flip(damaged, fs::file_size(damaged) - 10);
   EXPECT_THAT(read().damage, SizeIs(1));
   fill(reservoir, 4, 60, kMax);
   EXPECT_THAT(files(".damaged"), SizeIs(1));
-  EXPECT_THAT(reservoir.take_troubles(), SizeIs(1));
+  const auto troubles = reservoir.take_troubles();
+  ASSERT_THAT(troubles, SizeIs(1));
+  EXPECT_THAT(troubles[0].message,
+              AllOf(HasSubstr(damaged.string()), HasSubstr("checksum"),
+                    HasSubstr("kept as " + damaged.filename().string() + ".damaged")));
+  EXPECT_EQ(reservoir.counters().segments_damaged, 1U);
   EXPECT_THAT(read().damage, IsEmpty());
+  EXPECT_EQ(reservoir.bytes(), bytes_of(files())) << "what was set aside does not count";
 }
 
 History history(const std::string& series, std::size_t rows) {

@@ -10,7 +10,9 @@
 
 #include "connectors/codec/sample_decoder.hpp"
 #include "daemon/runtime/durable_file.hpp"
+#include "daemon/runtime/feedback.hpp"
 #include "daemon/runtime/http_client.hpp"
+#include "daemon/runtime/incident_log.hpp"
 #include "daemon/runtime/model_loader.hpp"
 #include "daemon/runtime/model_package.hpp"
 #include "daemon/runtime/service.hpp"
@@ -271,6 +273,46 @@ TEST_F(ServiceModels, TheConfiguredCheckpointServesWhereThereIsNoChampion) {
   run_to_the_end();
   EXPECT_EQ(group().champion->version, "test") << "it replaces none";
   EXPECT_NE(group().find("other"), nullptr) << "but may be promoted";
+}
+
+TEST_F(ServiceModels, FeedbackOnAnIncidentIsKeptWhereItIsKnownAndTold) {
+  for (int t = 0; t < 20; ++t) {  // m0 goes mad
+    topic_.records[0].push_back(R"({"series":"m0","ts":)" + std::to_string(1'700'001'000 + t) +
+                                R"(,"load":)" + std::to_string(t % 2 == 0 ? 900 : -900) +
+                                R"(,"heat":20})");
+  }
+  run_to_the_end();
+  const auto incidents = IncidentLog{folder_.path()}.read().value();
+  ASSERT_FALSE(incidents.empty());
+  const KnownIncident& incident = incidents.back();
+  EXPECT_EQ(incident.series, "m0");
+  EXPECT_EQ(incident.model_version, "test");
+  EXPECT_GE(incident.end, EventTime{1'700'001'000s});
+
+  auto service = create(false);
+  ASSERT_TRUE(service) << service.error().message;
+  const std::string address = (*service)->http_address();
+  auto running = std::async(std::launch::async, [&] { return (*service)->run(); });
+  const auto say = [&](const std::string& body) {
+    const auto reply = http_post(address, "/feedback", {"application/json", body}, 10s);
+    return reply ? std::to_string(reply->status) + " " + reply->body : reply.error().message;
+  };
+  const std::string id = R"({"incident":")" + incident.id + R"(",)";
+  EXPECT_THAT(say(id + R"("verdict":"benign","name":"backup","by":"anna"})"),
+              AllOf(HasSubstr("200"), HasSubstr(R"("series":"m0")"), HasSubstr("backup")));
+  EXPECT_THAT(say(id + R"("verdict":"odd"})"),
+              AllOf(HasSubstr("400"), HasSubstr("expected benign or fault")));
+  EXPECT_THAT(say(R"({"incident":"zz","verdict":"fault"})"),
+              AllOf(HasSubstr("400"), HasSubstr("incident 'zz' is unknown")));
+  EXPECT_THAT(say("{"), AllOf(HasSubstr("400"), HasSubstr("found no JSON object")));
+  (*service)->stop();
+  EXPECT_EQ(running.get(), 0);
+  const auto kept = FeedbackStore{folder_.path()}.read().value().feedback;
+  ASSERT_EQ(kept.size(), 1U);
+  EXPECT_EQ(class_of(kept[0]), "benign: backup");
+  EXPECT_EQ(kept[0].incident, incident.id);
+  EXPECT_THAT(read_whole(folder_.path() / "audit.ndjson", 1 << 20).value(),
+              AllOf(HasSubstr(R"("event":"feedback")"), HasSubstr(R"("by":"anna")")));
 }
 
 TEST_F(ServiceModels, ASecondDaemonOnTheSameFolderIsRefused) {
