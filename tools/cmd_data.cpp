@@ -197,29 +197,35 @@ Status export_csv(const ReservoirReader& reader, const ReservoirReader::Group& g
     return fail(ErrorKind::kInvalid,
                 arguments.csv.string() + ": " + std::generic_category().message(errno));
   }
-  fmt::print(file.get(), "series,time");
-  for (const Channel& channel : group.channels) fmt::print(file.get(), ",{}", quoted(channel.name));
-  fmt::print(file.get(), ",mark\n");
+  std::string line = "series,time";
+  const auto write = [&](std::string_view mark) {  // fmt::print would throw on a full disk
+    line += fmt::format(",{}\n", mark);
+    const bool whole = std::fwrite(line.data(), 1, line.size(), file.get()) == line.size();
+    line.clear();
+    return whole;
+  };
+  const auto full = [&] {
+    return fail(ErrorKind::kExhausted, arguments.csv.string() + ": cannot be written to its end");
+  };
+  for (const Channel& channel : group.channels) line += "," + quoted(channel.name);
+  if (!write("mark")) return full();
   std::size_t lines = 0;
   for (auto& [series, chunks] : rows->series) {
     std::ranges::stable_sort(chunks, {}, [](const auto& c) { return c.history.times.front(); });
     for (const pipeline::JudgedRows& chunk : chunks) {
       const pipeline::History& history = chunk.history;
       for (std::size_t i = 0; i < history.size(); ++i, ++lines) {
-        fmt::print(file.get(), "{},{}", quoted(series),
-                   to_rfc3339(EventTime{std::chrono::microseconds{history.times[i]}}));
+        line = quoted(series) + "," +
+               to_rfc3339(EventTime{std::chrono::microseconds{history.times[i]}});
         for (std::size_t c = 0; c < history.width; ++c) {
           const double value = history.rows[i * history.width + c];
-          fmt::print(file.get(), ",{}",
-                     std::isnan(value) ? std::string{} : fmt::format("{}", value));
+          line += std::isnan(value) ? "," : fmt::format(",{}", value);
         }
-        fmt::print(file.get(), ",{}\n", kMarkNames[static_cast<std::size_t>(chunk.marks[i])]);
+        if (!write(kMarkNames[static_cast<std::size_t>(chunk.marks[i])])) return full();
       }
     }
   }
-  if (std::ferror(file.get()) != 0 || std::fflush(file.get()) != 0) {
-    return fail(ErrorKind::kExhausted, arguments.csv.string() + ": cannot be written to its end");
-  }
+  if (std::fflush(file.get()) != 0) return full();
   fmt::print("{} rows written to {}\n", lines, arguments.csv.string());
   return {};
 }

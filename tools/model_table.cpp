@@ -158,7 +158,7 @@ std::string version_details(const Group& group, const Manifest& manifest) {
                                         short_time(one.until), one.why));
   }
   lines.add("seed", fmt::format("{}", manifest.seed));
-  if (!manifest.start.empty()) lines.add("start", manifest.start);
+  if (!manifest.start.empty()) lines.add("start", "weights of " + manifest.start);
   lines.add_object("calibration", manifest.calibration);
   lines.add_object("gate", manifest.gate);
   lines.add_object("configuration", manifest.configuration);

@@ -261,9 +261,9 @@ std::vector<float> GateTrial::residuals(std::size_t series, std::span<const std:
 bool GateTrial::is_quiet_around(const GateRows::PlacedFault& placed) const {
   const auto& [series, fault] = placed;
   // An incident that has just been resolved opens again instead of a new one.
-  const auto before =
-      static_cast<std::size_t>(pipeline_.incidents.resolve_rows + pipeline_.incidents.merge_rows +
-                               pipeline_.incidents.cool_down_rows);
+  const int rows_to_rest = pipeline_.incidents.resolve_rows + pipeline_.incidents.merge_rows +
+                           pipeline_.incidents.cool_down_rows;
+  const auto before = static_cast<std::size_t>(rows_to_rest);
   const std::vector<char>& busy = records_[series].busy;
   const std::size_t first = fault.first - std::min(fault.first, before);
   const std::size_t end = std::min(busy.size(), fault.end() + kRowsBehindFault);

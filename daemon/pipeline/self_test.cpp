@@ -28,9 +28,9 @@ Result<std::optional<SelfTestTrial>> try_fault(Scorer& scorer, const ReplayTrack
   const std::size_t end = std::min(rows.size(), fault->end() + kRowsBehind);
 
   // An incident that goes on, or would open again, hides whether the fault opens one.
-  const auto quiet_rows =
-      static_cast<std::size_t>(options.incidents.resolve_rows + options.incidents.merge_rows +
-                               options.incidents.cool_down_rows);
+  const int rows_to_rest = options.incidents.resolve_rows + options.incidents.merge_rows +
+                           options.incidents.cool_down_rows;
+  const auto quiet_rows = static_cast<std::size_t>(rows_to_rest);
   bool quiet = true;
   // Nor is a fault judged while the window fills behind a gap.
   bool judged = false;

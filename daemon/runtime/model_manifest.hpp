@@ -46,7 +46,7 @@ struct Manifest {
   EventTime created;
   std::string code_version;  ///< Of the program that trained it.
   std::uint64_t seed = 0;
-  std::string start;                 ///< Where its weights began: "warm" at the parent's, "cold".
+  std::string start;  ///< Version at whose weights its networks began; empty: new ones.
   std::string configuration = "{}";  ///< JSON object: the options that shaped it.
 
   std::uint64_t num_series = 0;

@@ -163,8 +163,14 @@ Result<Rebuilt> rebuild(Rebuild what, ModelRegistry& to, ModelFactory& factory,
     return fail(ErrorKind::kInvalid,
                 "no series has rows enough to learn from but for those excluded");
   }
-  auto learned =
-      pipeline::learn(rows, before.channels, factory, options, progress, std::move(stop));
+  std::unique_ptr<Scorer> start;
+  if (!before.start.empty()) {
+    auto loaded = factory.load(to.checkpoint_path(before.group, before.start));
+    if (!loaded) return fail(std::move(loaded.error()), "where training began: " + before.start);
+    start = std::move(loaded->scorer);
+  }
+  auto learned = pipeline::learn(rows, before.channels, factory, options, progress,
+                                 std::move(stop), start.get());
   if (!learned) return fail(std::move(learned.error()), "training");
   Rebuilt rebuilt{before, learned->group->info.version == before.version, count(all) - count(rows)};
   if (rebuilt.reproduced) return rebuilt;
@@ -178,6 +184,7 @@ Result<Rebuilt> rebuild(Rebuild what, ModelRegistry& to, ModelFactory& factory,
   Manifest manifest = manifest_of(learned->group->info);
   manifest.parent = before.version;
   manifest.seed = before.seed;
+  manifest.start = before.start;
   manifest.configuration = before.configuration;
   manifest.num_series = rows.size();
   manifest.data = before.data;

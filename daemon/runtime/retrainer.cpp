@@ -336,7 +336,7 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
   Manifest manifest = manifest_of(info);
   manifest.parent = run.champion->info.version;
   manifest.seed = options_.origin.seed;
-  manifest.start = to_string(run.start);
+  if (start != nullptr) manifest.start = start->info().version;
   manifest.configuration = options_.origin.configuration;
   manifest.num_series = rows.learned.size();
   manifest.data = ranges_of(rows.learned, run.partition_of);

@@ -73,6 +73,10 @@ TEST(NormalRows, TakesNormalRowsAsTheyAre) {
   EXPECT_THAT(result.left_out, Each(0U));
 }
 
+TEST(NormalRows, KnowTheTimeBetweenThemWithoutAWindowerToo) {
+  EXPECT_EQ(sorted_out({chunk(0, 400)}).history.windower.period(), std::chrono::seconds{1});
+}
+
 TEST(NormalRows, AreNoneWithoutChunks) {
   EXPECT_EQ(sorted_out({}).history.size(), 0U);
   EXPECT_EQ(sorted_out({chunk(0, 0)}).history.size(), 0U);

@@ -250,8 +250,8 @@ TEST_F(ServiceModels, AChampionThatDoesNotLoadGivesWayToItsPredecessor) {
   EXPECT_THAT(group().champion->why, HasSubstr("second.ckpt: found sha256"));
   EXPECT_THAT(audit_, ElementsAre(kKey + " fell_back"));
 
-  const auto size_of_the_first = fs::file_size(group_folder() / "test.ckpt");
-  std::ofstream{group_folder() / "test.ckpt"} << std::string(size_of_the_first, 'x');
+  const auto old_size = fs::file_size(group_folder() / "test.ckpt");  // opening it cuts it
+  std::ofstream{group_folder() / "test.ckpt"} << std::string(old_size, 'x');
   const auto none = create(true);
   ASSERT_FALSE(none) << "nothing is left that could serve";
   EXPECT_EQ(none.error().kind, ErrorKind::kIncompatible);

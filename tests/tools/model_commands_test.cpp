@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -58,6 +59,9 @@ JudgedRows rows_of_a_machine() {
     history.gaps.push_back(i == 0 ? History::kRestart : 0);
     history.rows.insert(history.rows.end(), {load, load / 2 + (odd ? 60 : 0) + noise(random)});
     if (odd) rows.marks[i] = RowMark::kIncident;
+    const std::span values = std::span{history.rows}.last(2);
+    (void)history.windower.add({"m0", minute(i), static_cast<Offset>(i), values}, {},
+                               [](const pipeline::Windower::Row&) {});
   }
   return rows;
 }
