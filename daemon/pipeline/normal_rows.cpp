@@ -187,21 +187,6 @@ void apply_limit(const NormalRowsOptions& options, Reasons& reasons) {
   }
 }
 
-/// Rows from the disk come without the state of their windower; budgets need the time between them.
-void infer_period(History& history) {
-  constexpr std::size_t kEnough = 512;
-  const auto width = static_cast<std::ptrdiff_t>(history.width);
-  for (std::size_t i = history.size() - std::min(history.size(), kEnough); i < history.size();
-       ++i) {
-    const auto first = history.rows.begin() + static_cast<std::ptrdiff_t>(i) * width;
-    const std::vector<double> values{first, first + width};
-    (void)history.windower.add(
-        {history.series, EventTime{std::chrono::microseconds{history.times[i]}}, history.offsets[i],
-         values},
-        {}, [](const Windower::Row&) {});
-  }
-}
-
 /// The rows without a reason, with a gap or a restart where others were.
 History gather(std::span<const JudgedRows> chunks, const std::vector<RowRef>& rows,
                const Reasons& reasons, std::size_t max_gap) {
@@ -238,7 +223,9 @@ History gather(std::span<const JudgedRows> chunks, const std::vector<RowRef>& ro
     history.rows.resize(history.times.size() * history.width, NAN);
     missing = 0;
   }
-  if (history.windower.period() == std::chrono::microseconds{0}) infer_period(history);
+  if (history.windower.period().count() == 0) {  // rows from the disk come without
+    history.windower = Windower::behind(history.times, {});
+  }
   return history;
 }
 

@@ -46,9 +46,6 @@ RetrainingRows retraining_rows(std::span<const std::vector<JudgedRows>> series,
     NormalRows normal = normal_rows(chunks, labels, excluded, wanted);
     all.seen += normal.seen;
     for (std::size_t i = 0; i < kNumLeftOut; ++i) all.left_out[i] += normal.left_out[i];
-    if (normal.history.windower.period().count() == 0) {  // it was not kept with the rows
-      normal.history.windower = Windower::behind(normal.history.times, options.window);
-    }
     auto [learned, unseen] = hold_out_newest(normal.history, retraining.unseen_share);
     if (learned.size() < options.training.provisional_rows) continue;
     if (faults == Faults::kLearned) {

@@ -169,8 +169,8 @@ Result<Rebuilt> rebuild(Rebuild what, ModelRegistry& to, ModelFactory& factory,
     if (!loaded) return fail(std::move(loaded.error()), "where training began: " + before.start);
     start = std::move(loaded->scorer);
   }
-  auto learned = pipeline::learn(rows, before.channels, factory, options, progress,
-                                 std::move(stop), start.get());
+  auto learned = pipeline::learn(rows, before.channels, factory, options, progress, std::move(stop),
+                                 start.get());
   if (!learned) return fail(std::move(learned.error()), "training");
   Rebuilt rebuilt{before, learned->group->info.version == before.version, count(all) - count(rows)};
   if (rebuilt.reproduced) return rebuilt;
