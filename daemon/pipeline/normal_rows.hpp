@@ -55,7 +55,8 @@ struct NormalRowsOptions {
 
 /// What may be learned from of one series, and what was left out.
 struct NormalRows {
-  /// In time order. Its windower is that of the newest chunk, and without state if that has none.
+  /// In time order. Its windower is that of the newest chunk; rows from the disk come without, and
+  /// the time between them is that of the rows.
   History history;
   std::size_t seen = 0;                             ///< Distinct rows, before anything is left out.
   std::array<std::size_t, kNumLeftOut> left_out{};  ///< By LeftOut; with the history they are all.
