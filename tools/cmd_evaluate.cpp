@@ -91,8 +91,9 @@ Result<LabelledSet> open_set(const Arguments& arguments) {
     return labelled_folder(*std::move(dataset));
   }
   if (arguments.csv.empty()) {
-    return fail(ErrorKind::kInvalid,
-                "no input; expected --data FOLDER, --drifting, or --csv FILE... with --labels FILE");
+    return fail(
+        ErrorKind::kInvalid,
+        "no input; expected --data FOLDER, --drifting, or --csv FILE... with --labels FILE");
   }
   TrainingPart training = arguments.training;
   if (!arguments.train_until.empty()) {

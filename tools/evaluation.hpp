@@ -23,7 +23,7 @@ struct ScoredRows {
   std::vector<double> p_values;
   std::vector<double> thresholds;
   std::vector<std::uint8_t> alerts;
-  std::vector<Alert> incidents;  ///< Anomalies, by start, as their last message told them.
+  std::vector<Alert> incidents;           ///< Anomalies, by start, as their last message told them.
   std::vector<Retraining> retrainings{};  ///< Each with its end: promoted, or why not.
 };
 
@@ -31,8 +31,8 @@ struct EvaluationOptions {
   pipeline::PipelineOptions pipeline{};  ///< Training rows are those before `train_end`.
   std::vector<std::filesystem::path> checkpoints{};  ///< Judge with these; none: learn.
   std::size_t block_rows = 4096;  ///< 1..100000. Rows taken in, and scored, at once.
-  /// 0..1000. Retrainings at equal distances behind `train_end`, by the options of the pipeline; but
-  /// a shadow ends after a quarter of the way to the next one.
+  /// 0..1000. Retrainings at equal distances behind `train_end`, by the options of the pipeline;
+  /// but a shadow ends after a quarter of the way to the next one.
   std::size_t retrainings = 0;
   pipeline::GateOptions gate{};
 };

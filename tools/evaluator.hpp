@@ -57,7 +57,7 @@ class Evaluator {
   std::atomic<std::size_t> rows_done_{0};
   std::atomic<std::size_t> series_done_{0};
   std::atomic<std::size_t> working_{0};
-  std::vector<SeriesFigures> figures_;  // each entry is written by one job
+  std::vector<SeriesFigures> figures_;                // each entry is written by one job
   std::vector<std::vector<Retraining>> retrainings_;  // the same
   std::mutex mutex_;
   std::optional<Error> first_error_;  // guarded by mutex_, as are calls of on_series_

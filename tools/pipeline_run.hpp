@@ -77,8 +77,8 @@ class PipelineRun {
   ModelFactory& factory_;
   Events events_;
   std::map<PartitionId, pipeline::PartitionPipeline> pipelines_;
-  std::vector<Model> models_;  // the newest last
-  Model challenger_;           // no group: none
+  std::vector<Model> models_;                                // the newest last
+  Model challenger_;                                         // no group: none
   std::vector<std::vector<pipeline::JudgedRows>> recorded_;  // by series
 };
 

@@ -114,6 +114,7 @@ class PartitionPipeline {
       bool of_challenger = false;
     };
     std::uint64_t rows = 0;  ///< Judged by the challenger.
+    // Incidents that opened, and alerts that the governor held back: what a budget counts.
     std::uint64_t champion_alerts = 0;
     std::uint64_t challenger_alerts = 0;
     std::vector<Incident> incidents;  ///< Opened by either; the first kMostIncidents.
