@@ -5,7 +5,7 @@
 namespace anomalyd::tools {
 
 /// Generated machines whose ways change for good and harmlessly while they are judged, with faults
-/// before and after it: what a retraining has to follow. Three groups of as many machines:
+/// before and after it: what a retraining has to follow. Three groups of six machines:
 ///
 ///   steady       nothing changes
 ///   level_shift  some channels go to another level, from one row to the next
