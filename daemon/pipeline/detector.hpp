@@ -88,6 +88,8 @@ class Detector {
   [[nodiscard]] std::size_t calibration_rows() const noexcept { return rule_.calibration_rows(); }
   /// Whether a governor can lower alpha no further; of any regime, where they have their own.
   [[nodiscard]] bool at_clamp() const noexcept;
+  /// Whether what it takes for normal now was a condition at first. See AlertRule.
+  [[nodiscard]] bool at_second_level() const noexcept { return active().rule_.at_second_level(); }
   /// Regimes that may have scales of their own; 0 without any.
   [[nodiscard]] std::size_t num_regimes() const noexcept { return regimes_.size(); }
   [[nodiscard]] std::size_t members() const noexcept { return calibration_.members(); }

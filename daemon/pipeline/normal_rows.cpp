@@ -88,6 +88,19 @@ std::optional<LeftOut> reason_of(RowMark mark) {
 
 using Reasons = std::vector<std::optional<LeftOut>>;  // one per row; nothing for a normal one
 
+/// Lets suspicious rows in where there has been nothing else for long.
+void admit_settled(const std::vector<RowRef>& rows, const NormalRowsOptions& options,
+                   Reasons& reasons) {
+  for (std::size_t begin = 0, end = 0; begin < rows.size(); begin = end + 1) {
+    end = begin;
+    while (end < rows.size() && reasons[end]) ++end;
+    if (end == begin || rows[end - 1].time - rows[begin].time < options.settled.count()) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (reasons[i] == LeftOut::kSuspicious) reasons[i].reset();
+    }
+  }
+}
+
 /// Takes what people have said into account, and what was named to be left out.
 void apply_labels(const std::vector<RowRef>& rows, const std::string& series,
                   std::span<const Label> labels, std::span<const RowInterval> excluded,
@@ -254,6 +267,7 @@ NormalRows normal_rows(std::span<const JudgedRows> chunks, std::span<const Label
   Reasons reasons;
   reasons.reserve(rows.size());
   for (const RowRef& row : rows) reasons.push_back(reason_of(row.mark));
+  admit_settled(rows, options, reasons);
   apply_labels(rows, chunks.front().history.series, labels, excluded, options.with_faults, reasons);
   apply_padding(rows, options, reasons);
   apply_limit(options, reasons);

@@ -45,6 +45,9 @@ struct NormalRowsOptions {
   std::chrono::microseconds padding_time{0};  ///< And all rows within this time of one.
   /// So many rows left out in a row, or missing, are a gap that windows bridge; more a restart.
   std::size_t max_gap = 16;
+  /// Suspicious rows for so long, without a normal one between, are another normal: no fault that
+  /// nobody has ended by then.
+  std::chrono::microseconds settled = std::chrono::hours{24};
   /// Rows wanted; SIZE_MAX takes all. With more than that, the newest half is taken whole, and the
   /// other half in stretches of `stretch` rows at even distances over the older ones.
   std::size_t rows = SIZE_MAX;

@@ -292,10 +292,14 @@ void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, s
   const ModelInfo& model = request.group->info;
   const std::size_t channels = request.batch.channels;
   const auto raw = std::span{request.raw}.subspan(i * channels, channels);
+  const std::uint64_t held_back = series.live.track.detector.suppressed_alerts();
   const Verdict verdict = series.live.track.judge(model, raw, residuals, window_class);
   const std::string_view class_name = model.class_name(window_class);
   counters_.benign_rows += verdict.benign ? 1 : 0;
-  series.group->report.champion_alerts += verdict.alert && series.shadow != nullptr ? 1 : 0;
+  if (series.shadow != nullptr) {
+    series.group->report.champion_alerts +=
+        series.live.track.detector.suppressed_alerts() - held_back;
+  }
   ++counters_.windows_judged;
   counters_.judged_seconds += std::chrono::duration<double>(series.windower.period()).count() *
                               static_cast<double>(options_.window.stride);

@@ -117,6 +117,7 @@ class PartitionPipeline {
     std::uint64_t rows = 0;              ///< Judged by the challenger.
     EventTime first = EventTime::max();  ///< Of them.
     EventTime newest = EventTime::min();
+    // Incidents that opened, and alerts that the governor held back: what a budget counts.
     std::uint64_t champion_alerts = 0;
     std::uint64_t challenger_alerts = 0;
     std::vector<Incident> incidents;  ///< Opened by either; the first kMostIncidents.

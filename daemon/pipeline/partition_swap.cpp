@@ -65,6 +65,7 @@ void PartitionPipeline::shadow(Series& series) {
   if (series.group == nullptr || series.group->challenger == nullptr) return;
   series.shadow = std::make_unique<Lane>();
   series.shadow->track = track_on(*series.group->challenger, series);
+  series.shadow->incidents = series.live.incidents;  // what is open is no alert of the challenger
 }
 
 void PartitionPipeline::dismiss(const std::string& key) {
@@ -97,6 +98,7 @@ PartitionPipeline::ShadowReport& PartitionPipeline::ShadowReport::operator+=(
 void PartitionPipeline::note_incident(Group& group, const std::optional<Alert>& message,
                                       bool of_challenger) {
   if (!message || message->state != AlertState::kOpen) return;
+  ++(of_challenger ? group.report.challenger_alerts : group.report.champion_alerts);
   if (group.report.incidents.size() >= ShadowReport::kMostIncidents) return;
   group.report.incidents.push_back({message->series, message->start, of_challenger});
 }
@@ -109,11 +111,12 @@ void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series
   Group& group = *series.group;
   const std::string_view class_name = model.class_name(window_class);
   const auto raw = std::span{request.raw}.subspan(i * model.channels.size(), model.channels.size());
+  const std::uint64_t held_back = lane.track.detector.suppressed_alerts();
   const Verdict verdict = lane.track.judge(model, raw, residuals, window_class);
   ++group.report.rows;
   group.report.first = std::min(group.report.first, row.time);
   group.report.newest = std::max(group.report.newest, row.time);
-  group.report.challenger_alerts += verdict.alert ? 1 : 0;
+  group.report.challenger_alerts += lane.track.detector.suppressed_alerts() - held_back;
   if (!lane.incidents.concerns(verdict)) return;
   note_incident(group,
                 lane.incidents.observe(
@@ -170,6 +173,9 @@ void PartitionPipeline::record(Series& series, const ScoreRequest& request, std:
   const std::size_t channels = request.batch.channels;
   JudgedRows& record = series.record;
   if (series.live.incidents.is_open()) mark = RowMark::kIncident;
+  if (mark == RowMark::kNormal && series.live.track.detector.at_second_level()) {
+    mark = RowMark::kSuspicious;  // a fault that lasts gives no more alerts, and is one still
+  }
   if (record.history.size() == 0) record.history.series = series.id;
   record.history.append({.time = row.time,
                          .offset = row.offset,

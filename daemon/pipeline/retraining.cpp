@@ -40,6 +40,7 @@ RetrainingRows retraining_rows(std::span<const std::vector<JudgedRows>> series,
   NormalRowsOptions wanted;
   wanted.padding = options.window.length;
   wanted.max_gap = options.window.max_gap;
+  wanted.settled = retraining.drift.cycle;
   wanted.rows = retraining.rows > 0 ? retraining.rows : 2 * options.training.rows;
   RetrainingRows all;
   for (const std::vector<JudgedRows>& chunks : series) {

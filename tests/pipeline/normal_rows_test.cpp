@@ -308,5 +308,18 @@ TEST(NormalRows, HoldsOutNothingOrAll) {
   EXPECT_EQ(hold_out_newest({}, 0.5).second.size(), 0U);
 }
 
+TEST(NormalRows, TakeWhatHasBeenSuspiciousForLongForAnotherNormal) {
+  JudgedRows rows = chunk(0, 100);
+  for (std::size_t i = 10; i < 19; ++i) rows.marks[i] = RowMark::kSuspicious;
+  for (std::size_t i = 30; i < 80; ++i) rows.marks[i] = RowMark::kSuspicious;
+  rows.marks[30] = rows.marks[50] = RowMark::kIncident;
+  NormalRowsOptions options = plain();
+  options.settled = std::chrono::seconds{40};
+  const NormalRows result = sorted_out({rows}, options);
+  EXPECT_EQ(result.count(LeftOut::kSuspicious), 9U) << "the short stretch";
+  EXPECT_EQ(result.count(LeftOut::kIncident), 2U) << "not what was an incident";
+  EXPECT_THAT(result.history.times, SizeIs(100U - 11U));
+}
+
 }  // namespace
 }  // namespace anomalyd::pipeline
