@@ -69,7 +69,7 @@ JudgedRows rows_of_a_machine() {
 class ModelCommands : public ::testing::Test {
  protected:
   void SetUp() override {
-    options_.model.kind = "pca";
+    options_.model.kind = "linear";
     options_.model.seed = 5;
     options_.model.threads = 1;
     auto reservoir = runtime::Reservoir::open(folder_.path() / "reservoir", {}).value();
@@ -88,19 +88,21 @@ class ModelCommands : public ::testing::Test {
   /// A champion that has learned from all rows, those of the incident too.
   void add_version() {
     auto factory = models::TorchModelFactory::create(options_.model).value();
-    const auto learned = pipeline::learn(std::span{&rows_.history, 1}, rows_.channels, *factory,
-                                         options_.pipeline, [](const TrainingProgress&) {}, {});
+    std::vector<History> histories{rows_.history, rows_.history};
+    histories[1].series = "m1";
+    const auto learned = pipeline::learn(histories, rows_.channels, *factory, options_.pipeline,
+                                         [](const TrainingProgress&) {}, {});
     ASSERT_TRUE(learned) << learned.error().message;
     const auto registry = registry_of(ModelRegistry::Access::kWrite);
     auto draft = registry->begin().value();
     ASSERT_TRUE(factory->save(*learned->scorer, {"{}", learned->group->calibration()},
                               draft->checkpoint()));
-    ASSERT_TRUE(runtime::write_rows(draft->rows(), rows_.channels, std::span{&rows_.history, 1}));
+    ASSERT_TRUE(runtime::write_rows(draft->rows(), rows_.channels, histories));
     Manifest manifest = runtime::manifest_of(learned->group->info);
     manifest.seed = options_.model.seed;
     manifest.configuration =
         config::effective_json(options_, {"input.channels", "window", "training", "model"});
-    manifest.data = {{{"metrics", 0}, 0, kRows - 1, minute(0), minute(kRows - 1), kRows}};
+    manifest.data = {{{"metrics", 0}, 0, kRows - 1, minute(0), minute(kRows - 1), 2 * kRows}};
     const auto added = registry->add(std::move(draft), std::move(manifest), "test");
     ASSERT_TRUE(added) << added.error().message;
     version_ = added->version;
@@ -163,9 +165,9 @@ TEST_F(ModelCommands, RebuildTakesTheReservoirWhereNoRowsAreKeptAndSaysWhatItLac
   EXPECT_THAT(
       lacking.said,
       AllOf(HasSubstr("not in " + (folder_.path() / "reservoir").string() + " any more"),
-            HasSubstr("metrics[0] offsets 0 to 1999"), HasSubstr(" of 2000 rows are left")));
+            HasSubstr("metrics[0] offsets 0 to 1999"), HasSubstr(" of 4000 rows are left")));
   fs::remove_all(folder_.path() / "reservoir");
-  EXPECT_THAT(run("models rebuild " + version_).said, HasSubstr("0 of 2000 rows are left"));
+  EXPECT_THAT(run("models rebuild " + version_).said, HasSubstr("0 of 4000 rows are left"));
 }
 
 TEST_F(ModelCommands, RebuildSaysWhatIsWrong) {
