@@ -50,8 +50,10 @@ class KafkaClientState {
   explicit KafkaClientState(KafkaLogFn log) : log_fn_{std::move(log)} {}
 
   void log(KafkaLogLevel level, std::string_view sentence) const {
-    if (log_fn_) log_fn_(level, sentence);
+    if (log_fn_ && !muted_) log_fn_(level, sentence);
   }
+  /// From now on nothing is logged.
+  void mute() noexcept { muted_ = true; }
   /// No broker can be reached, for this reason.
   void brokers_went(std::string reason);
   /// A connection failed. Others may stand: whoever looks next finds out.
@@ -70,6 +72,7 @@ class KafkaClientState {
   static constexpr std::chrono::seconds kPatience{2};
 
   KafkaLogFn log_fn_;
+  std::atomic<bool> muted_ = false;
   std::atomic<Reach> reach_ = Reach::kAnswers;
   mutable std::mutex mutex_;        // callbacks come from any thread of librdkafka
   std::string reason_;              // guarded by mutex_

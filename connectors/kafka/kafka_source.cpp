@@ -59,6 +59,7 @@ struct KafkaSource::Impl : KafkaClientState {
   std::set<PartitionId> paused;            // of the assigned ones
   bool joined = false;                     // partitions were assigned at least once
   bool revoking = false;
+  bool unanswered = false;  // closed, but the group did not say so
   unsigned busy_polls = 0;
   std::optional<Error> fault;  // to be returned by the poll that met it
 
@@ -101,7 +102,14 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::connect(Options options, Kafka
 }
 
 KafkaSource::KafkaSource(std::unique_ptr<Impl> impl) noexcept : impl_{std::move(impl)} {}
-KafkaSource::~KafkaSource() = default;
+
+// A client that still waits for an answer of its group would make whoever destroys it wait too, for
+// as long as the brokers are away. It is left to the end of the process.
+KafkaSource::~KafkaSource() {
+  if (!impl_ || !impl_->unanswered) return;
+  impl_->mute();
+  static_cast<void>(impl_.release());
+}
 
 Status KafkaSource::Impl::subscribe() {
   std::vector<PartitionId> topics;
@@ -318,7 +326,8 @@ void KafkaSource::close(SourceHandler& handler) {
   }
   impl_->handler = nullptr;
   impl_->joined = false;
-  if (rd_kafka_consumer_closed(client) == 0) {
+  impl_->unanswered = rd_kafka_consumer_closed(client) == 0;
+  if (impl_->unanswered) {
     impl_->log(KafkaLogLevel::kWarning, "left without an answer of the group's coordinator");
   }
 }

@@ -374,8 +374,7 @@ TEST_P(WithLabels, LearnsHarmlessPatternsAndNamesFaults) {
     lay_over(rows, labels, 160 + 180 * i, kLeak);
     lay_over(rows, labels, 220 + 180 * i, kPump);
     // With few labels the other occurrences are just there.
-    if (few && i >= 10)
-      std::fill(labels.begin() + 100 + 180 * i, labels.begin() + 280 + 180 * i, kPlain);
+    if (few && i >= 10) std::fill_n(&labels[100 + 180 * i], 180, kPlain);
   }
   set.series.push_back({"s", rows, {}, labels});
   const auto model = trained(family_options(GetParam()), set);
@@ -403,7 +402,7 @@ TEST_P(WithLabels, LearnsHarmlessPatternsAndNamesFaults) {
       right[static_cast<std::size_t>(expected)] += scored->classes[i] == expected ? 1 : 0;
     }
   }
-  for (const std::size_t pattern : {kBackup, kLeak, kPump}) {
+  for (std::size_t pattern = kBackup; pattern < right.size(); ++pattern) {
     std::printf("%s: class %zu named in %.3f of its rows\n", GetParam().c_str(), pattern,
                 right[pattern] / rows_of[pattern]);
     EXPECT_GE(right[pattern], 0.9 * rows_of[pattern]);
