@@ -54,7 +54,7 @@ TEST(WarmStart, BeginsAtTheWeightsOfTheModelBefore) {
   options.epochs = 1;
   const std::vector<float> unseen = coupled_rows(300, 3, 1 + 24);
   const double cold = rms(residuals_of(trained(options, set), batch_of(*before, unseen)));
-  set.start = before.get();
+  set.start = before.scorer.get();
   const auto warm = trained(options, set);
   EXPECT_LT(rms(residuals_of(warm, batch_of(*before, unseen))), 0.7 * cold);
   EXPECT_NE(warm->info().version, before->info().version);
@@ -67,7 +67,7 @@ TEST(WarmStart, IsColdWhereShapesDiffer) {
   options.latent = 2;
   const auto other = trained(options, set);
   options = small_options("dense_ae");
-  set.start = other.get();
+  set.start = other.scorer.get();
   EXPECT_EQ(trained(options, set)->info().version, fresh->info().version);
 }
 
