@@ -25,6 +25,7 @@ std::span<const float> values_of(const at::Tensor& tensor) {
 Result<Memory> TorchScorer::memorize(std::span<const float> rows, std::uint32_t slot,
                                      std::size_t learned) {
   Memory memory;
+  if (recalling_.empty()) return memory;
   const std::size_t channels = info_.channels.size(), fitted = rows.size() / channels;
   const Status made = without_exceptions([&]() -> Status {
     const c10::InferenceMode inference;

@@ -10,6 +10,7 @@
 
 #include "models/torch_models.hpp"
 #include "tests/support/pipeline_driver.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace anomalyd {
 namespace {
@@ -194,6 +195,62 @@ Stream patterns(std::size_t num_rows, std::size_t learned) {
     lay(at + 600, "fault: unheard of");
   }
   return stream;
+}
+
+class EveryKind : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
+                         ::testing::Values("pca", "linear", "dense_ae", "conv_ae", "channel_ae",
+                                           "vae", "conv_vae", "cvae", "aae", "aae_supervised",
+                                           "aae_semi", "aae_cluster", "predictor", "memory",
+                                           "latent", "wbank", "neural", "auto"),
+                         [](const auto& kind) { return kind.param; });
+
+// With more rows to calibrate on than a memory waits for, most of which cannot be scored.
+TEST_P(EveryKind, ComesBackFromItsCheckpointWithWhatItKnowsOfEachSeries) {
+  const Stream stream = patterns(4400, 4400);
+  pipeline::PipelineOptions options;
+  options.training.rows = stream.size();
+  options.training.labels = stream.labels;
+  std::vector<pipeline::History> histories;
+  for (const char* id : {"s", "other"}) {
+    pipeline::History& history = histories.emplace_back();
+    history.series = id;
+    history.width = stream.channels;
+    for (std::size_t i = 0; i < stream.size(); ++i) {
+      history.times.push_back(stream.time(i).time_since_epoch().count());
+      history.offsets.push_back(static_cast<Offset>(i));
+      history.gaps.push_back(0);
+      const bool missing = i > 3400 && i % 3 != 0;
+      for (std::size_t c = 0; c < stream.channels; ++c) {
+        history.rows.push_back(missing ? NAN : stream.rows[i * stream.channels + c]);
+      }
+    }
+  }
+  auto model = options_of(GetParam());
+  model.epochs = model.patience = 1;
+  model.device = "cpu";
+  model.threads = 1;
+  const auto factory = TorchModelFactory::create(model).value();
+  const std::vector<Channel> channels{{"a", ""}, {"b", ""}, {"c", ""}};
+  const auto learned = pipeline::learn(histories, channels, *factory, options, {}, {});
+  ASSERT_TRUE(learned) << learned.error().message;
+
+  const testing::TemporaryFolder folder;
+  const auto path = folder.path() / "model.ckpt";
+  ASSERT_TRUE(factory->save(*learned->scorer, {"{}", learned->group->calibration()}, path));
+  const auto loaded = factory->load(path);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const auto group =
+      pipeline::LearnedGroup::from_calibration(loaded->scorer->info(), loaded->extras.calibration);
+  ASSERT_TRUE(group) << group.error().message;
+  const auto saved = [](const pipeline::LearnedGroup& known, const std::string& id) {
+    StateWriter out;
+    known.series.at(id).track.save(out);
+    return std::move(out).take();
+  };
+  for (const pipeline::History& history : histories) {
+    EXPECT_EQ(saved(**group, history.series), saved(*learned->group, history.series));
+  }
 }
 
 TEST(Classes, OfLabelledRowsSilenceTheHarmlessAndNameTheFaults) {
