@@ -232,7 +232,7 @@ class HostileCheckpoint : public CheckpointFile {
     EXPECT_TRUE(write_atomically(path(), encode(*checkpoint)));
     const auto loaded = models->load(path());
     if (loaded) return "";
-    EXPECT_EQ(loaded.error().kind, ErrorKind::kIncompatible);
+    EXPECT_EQ(loaded.error().kind, ErrorKind::kNotFinite);
     return loaded.error().message;
   }
 };
