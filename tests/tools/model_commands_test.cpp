@@ -69,7 +69,7 @@ JudgedRows rows_of_a_machine() {
 class ModelCommands : public ::testing::Test {
  protected:
   void SetUp() override {
-    options_.model.kind = "linear";
+    options_.model.kind = "memory";
     options_.model.seed = 5;
     options_.model.threads = 1;
     auto reservoir = runtime::Reservoir::open(folder_.path() / "reservoir", {}).value();
