@@ -284,7 +284,7 @@ NormalRows normal_rows(std::span<const JudgedRows> chunks, std::span<const Label
 std::pair<History, History> hold_out_newest(const History& history, double share) {
   const auto n = history.size();
   const auto held =
-      static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(n) + 0.5);
+      static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * static_cast<double>(n)));
   const auto k = static_cast<std::ptrdiff_t>(n - std::min(n, held));
   std::vector<std::size_t> columns(history.width);
   for (std::size_t c = 0; c < columns.size(); ++c) columns[c] = c;

@@ -105,7 +105,7 @@ Result<std::uint64_t> field_bits(std::string_view text, const Field& field) {
   std::uint64_t bits = 0;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
-    const auto entry = entry_bits(text.substr(begin, end - begin), field);
+    auto entry = entry_bits(text.substr(begin, end - begin), field);
     if (!entry) return entry;
     bits |= *entry;
     begin = end + 1;

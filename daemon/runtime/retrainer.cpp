@@ -473,7 +473,7 @@ void Retrainer::on_shadow(const pipeline::PartitionPipeline::ShadowReport& repor
 
 void Retrainer::replace_champion(const std::string& why) {
   enter(Phase::kSwap);
-  swap(run_->challenger, {why, run_->request.by, {}}, "promoted", [this, why](Status status) {
+  begin_swap(run_->challenger, {why, run_->request.by, {}}, "promoted", [this, why](Status status) {
     if (run_ == nullptr) return;
     if (status) return end("promoted", "", why);
     end("failed", "swap_failed", status.error().message);
@@ -556,13 +556,14 @@ void Retrainer::promote(const std::string& group, const std::string& version,
         end("refused", "champion_changed", "another version was made champion by hand");
       }
       outside_.scoring.install(model.group, std::move(model.scorer));
-      swap(model.group, std::move(promotion), std::move(event), std::move(done));
+      begin_swap(model.group, std::move(promotion), std::move(event), std::move(done));
     });
   });
 }
 
-void Retrainer::swap(std::shared_ptr<const LearnedGroup> group, ModelRegistry::Promotion promotion,
-                     std::string event, std::function<void(Status)> done) {
+void Retrainer::begin_swap(std::shared_ptr<const LearnedGroup> group,
+                           ModelRegistry::Promotion promotion, std::string event,
+                           std::function<void(Status)> done) {
   auto swap = std::make_shared<Swap>();
   swap->group = std::move(group);
   swap->promotion = std::move(promotion);
@@ -623,16 +624,15 @@ void Retrainer::keep_state(const LearnedGroup& outgoing,
   state->pooled_memory = outgoing.pooled_memory;
   state->series = std::move(known);
   const std::string key = pipeline::group_key(outgoing.info.channels);
-  asio::post(outside_.disk,
-             [this, state,
-              path = state_path(outside_.registry.checkpoint_path(key, outgoing.info.version))] {
-               const std::vector<std::byte> bytes = state->calibration();
-               const auto written = write_durably(
-                   path, sealed({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
-               if (!written)
-                 spdlog::error("keeping the thresholds of {}: {}", state->info.version,
-                               written.error().message);
-             });
+  asio::post(outside_.disk, [state, path = state_path(outside_.registry.checkpoint_path(
+                                        key, outgoing.info.version))] {
+    const std::vector<std::byte> bytes = state->calibration();
+    const auto written =
+        write_durably(path, sealed({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    if (!written)
+      spdlog::error("keeping the thresholds of {}: {}", state->info.version,
+                    written.error().message);
+  });
 }
 
 }  // namespace anomalyd::runtime

@@ -127,8 +127,9 @@ class Retrainer {
   void replace_champion(const std::string& why);
   void watch_shadow();
   void on_shadow(const pipeline::PartitionPipeline::ShadowReport& report);
-  void swap(std::shared_ptr<const pipeline::LearnedGroup> group, ModelRegistry::Promotion promotion,
-            std::string event, std::function<void(Status)> done);
+  void begin_swap(std::shared_ptr<const pipeline::LearnedGroup> group,
+                  ModelRegistry::Promotion promotion, std::string event,
+                  std::function<void(Status)> done);
   void finish_swap(Status status);
   void keep_state(const pipeline::LearnedGroup& outgoing,
                   std::unordered_map<std::string, pipeline::LearnedGroup::Known> known);

@@ -11,7 +11,6 @@ namespace {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr std::uint32_t kRestart = History::kRestart;
@@ -100,8 +99,8 @@ TEST(NormalRows, LeavesOutEveryMarkButNormalAndCountsIt) {
 
 TEST(NormalRows, MakesAGapOfFewRowsAndARestartOfMany) {
   JudgedRows rows = chunk(0, 20);
-  for (const std::size_t i : {3, 4}) rows.marks[i] = RowMark::kSuspicious;
-  for (const std::size_t i : {8, 9, 10}) rows.marks[i] = RowMark::kSuspicious;
+  for (const std::size_t i : {3U, 4U}) rows.marks[i] = RowMark::kSuspicious;
+  for (const std::size_t i : {8U, 9U, 10U}) rows.marks[i] = RowMark::kSuspicious;
   rows.marks[15] = RowMark::kSuspicious;
   rows.history.gaps[16] = 1;  // with the row left out before it: two
   rows.marks[18] = RowMark::kSuspicious;
@@ -161,7 +160,7 @@ TEST(NormalRows, KeepsTheMarkOfARowNearAnIncident) {
 
 TEST(NormalRows, LetsABenignIncidentInWithWhatIsNearIt) {
   JudgedRows rows = chunk(0, 30);
-  for (const std::size_t i : {10, 11}) rows.marks[i] = RowMark::kIncident;
+  for (const std::size_t i : {10U, 11U}) rows.marks[i] = RowMark::kIncident;
   rows.marks[9] = RowMark::kSuspicious;
   const std::vector<Label> labels{{"m0", at(9), at(11), "benign: backup"}};
   const NormalRows result = sorted_out({rows}, {.padding = 4, .max_gap = 2}, labels);
@@ -280,7 +279,7 @@ TEST(NormalRows, TakesTheNewestHalfWholeAndTheRestFromAllOlderTimes) {
 }
 
 TEST(NormalRows, KeepsToAnyNumberOfRows) {
-  for (const std::size_t wanted : {0, 1, 2, 3, 7, 99, 100, 101, 255, 999, 1000, 1001}) {
+  for (const std::size_t wanted : {0U, 1U, 2U, 3U, 7U, 99U, 100U, 101U, 255U, 999U, 1000U, 1001U}) {
     NormalRowsOptions options = plain();
     options.rows = wanted;
     options.stretch = 30;

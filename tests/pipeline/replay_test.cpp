@@ -30,7 +30,7 @@ class Replay : public ::testing::Test {
     group_ = learned->group;
     for (const unsigned seed : {1U, 2U}) {
       History later = wandering(seed == 1 ? "a" : "b", kLearned, 1200, 2, seed);
-      for (const std::size_t t : {100, 101, 300}) later.rows[t * 2] += 30;
+      for (const std::size_t t : {100U, 101U, 300U}) later.rows[t * 2] += 30;
       later.rows[200 * 2] = NAN;
       later_.push_back(std::move(later));
     }

@@ -18,7 +18,8 @@ EventTime at(int hour, int minute, int second = 0,
   return std::chrono::sys_days{date} + hours{hour} + minutes{minute} + std::chrono::seconds{second};
 }
 EventTime on(int year, unsigned month, unsigned day, int hour = 0, int minute = 0) {
-  return at(hour, minute, 0, std::chrono::year{year} / static_cast<int>(month) / day);
+  return at(hour, minute, 0,
+            std::chrono::year{year} / std::chrono::month{month} / std::chrono::day{day});
 }
 
 std::string next(std::string_view schedule, EventTime last) {

@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 
 class AdminServerTest : public ::testing::Test {
  protected:
-  ~AdminServerTest() override {
+  void TearDown() override {
     asio::post(control_, [this] { server_.reset(); });
     work_.reset();
     if (thread_.joinable()) thread_.join();

@@ -14,7 +14,6 @@ namespace {
 using anomalyd::testing::ManualClock;
 using anomalyd::testing::TemporaryFolder;
 using nlohmann::json;
-using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 class AuditLogTest : public ::testing::Test {

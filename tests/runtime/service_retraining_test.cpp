@@ -170,7 +170,8 @@ TEST_F(ServiceRetraining, AChallengerThatPassesGateAndShadowServes) {
               ElementsAre("added", "promoted", "retraining", "added", "shadow", "promoted"));
 
   topic_.written->store(kRowsBefore + 1000);
-  EXPECT_TRUE(eventually([&] { return service_->status().lag() == 0 && service_->status().idle(); }));
+  EXPECT_TRUE(
+      eventually([&] { return service_->status().lag() == 0 && service_->status().idle(); }));
   EXPECT_THAT(post("/models/rollback", "{}"), HasSubstr(R"("version":"test")"));
   EXPECT_EQ(serving(), "test");
   stop();
