@@ -69,7 +69,7 @@ class ServiceRetraining : public ::testing::Test {
     pipeline_.retraining.shadow_time = 100s;
     pipeline_.retraining.drift.enabled = false;
   }
-  ~ServiceRetraining() override { stop(); }
+  void TearDown() override { stop(); }
 
   /// Runs until the rows that are there have been judged.
   void start() {
