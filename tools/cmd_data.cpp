@@ -23,7 +23,6 @@ namespace {
 using nlohmann::json;
 using pipeline::LeftOut;
 using pipeline::NormalRows;
-using pipeline::RowMark;
 using runtime::ReservoirReader;
 
 constexpr std::array<const char*, 5> kMarkNames{"normal", "not ready", "data fault", "suspicious",

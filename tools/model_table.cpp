@@ -12,7 +12,6 @@ namespace anomalyd::tools {
 namespace {
 
 using nlohmann::json;
-using runtime::Champion;
 using runtime::DataRange;
 using runtime::Manifest;
 using Group = runtime::ModelRegistry::Group;

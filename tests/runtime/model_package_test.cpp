@@ -34,7 +34,7 @@ class ModelPackageTest : public ::testing::Test {
     manifest.version = "a1";
     manifest.channels = {{"load", "%"}};
     manifest.gate = R"({"outcome":"passed"})";
-    const Manifest added = registry->add(std::move(draft), manifest, "test").value();
+    Manifest added = registry->add(std::move(draft), manifest, "test").value();
     EXPECT_TRUE(registry->set_pin("load", "a1", ModelRegistry::Pin::kPinned, "test"));
     EXPECT_TRUE(export_version(*registry, added, file_));
     return added;

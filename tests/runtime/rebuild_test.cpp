@@ -13,7 +13,6 @@ namespace {
 
 using pipeline::History;
 using pipeline::JudgedRows;
-using pipeline::RowMark;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::judged_chunk;

@@ -7,7 +7,6 @@
 namespace anomalyd::runtime {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::judged_chunk;
 using testing::odd_chunk;
 using testing::same_rows;

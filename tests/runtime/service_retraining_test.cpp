@@ -29,7 +29,6 @@ using anomalyd::testing::TemporaryFolder;
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kTrainingRows = 800;

@@ -76,9 +76,8 @@ TEST(VersionDetails, TellWhereItCameFromAndHowItWasJudged) {
         "judges from    metrics[3] offset 251\n", "parent         0a1b2c3d4e5f\n",
         "created        2023-11-15 22:13:20 by anomalyd 0.1.0: drift\n",
         "trained on     240 rows of 4 series\n",
-        "data           metrics[3] offsets 10..250, 2023-11-14 22:13:20 .. 2023-11-14 23:13:20, "
-        "240 rows\n",
-        "left out       60 rows: incident\n", "gate           outcome: refused\n",
+        "data           metrics[3] offsets 10..250, 2023-11-14 22:13:20 .. 2023-11-14 23:13:20,",
+        " 240 rows\n", "left out       60 rows: incident\n", "gate           outcome: refused\n",
         "               reason: more false alarms\n", "configuration  model.kind: vae\n",
         "checkpoint     1234 bytes, sha256 aaaa"}) {
     EXPECT_THAT(text, HasSubstr(line));
