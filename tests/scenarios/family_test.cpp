@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "models/plan.hpp"
 #include "models/torch_models.hpp"
 #include "tests/support/pipeline_driver.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -106,11 +107,9 @@ std::size_t false_alarms_at(double recall, const Outcome& outcome, const Stream&
   return count;
 }
 
-Outcome run(const Stream& stream, std::size_t learned, TorchModelFactory::Options model,
+Outcome run(const Stream& stream, std::size_t learned, const TorchModelFactory::Options& model,
             bool with_labels, bool per_regime = true,
             const char* budget = "5 per series per 1000 rows") {
-  model.device = "cpu";
-  model.threads = 1;
   pipeline::PipelineOptions options;
   options.window.length = model.window;
   options.training.rows = learned;
@@ -153,7 +152,9 @@ TorchModelFactory::Options options_of(std::string kind) {
           .epochs = 40,
           .patience = 40,
           .batch = 128,
-          .learning_rate = 3e-3};
+          .learning_rate = 3e-3,
+          .device = "cpu",
+          .threads = 1};
 }
 
 constexpr std::size_t kPatternRows = 12;
@@ -198,11 +199,7 @@ Stream patterns(std::size_t num_rows, std::size_t learned) {
 }
 
 class EveryKind : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
-                         ::testing::Values("pca", "linear", "dense_ae", "conv_ae", "channel_ae",
-                                           "vae", "conv_vae", "cvae", "aae", "aae_supervised",
-                                           "aae_semi", "aae_cluster", "predictor", "memory",
-                                           "latent", "wbank", "neural", "auto"),
+INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind, ::testing::ValuesIn(models::kind_names()),
                          [](const auto& kind) { return kind.param; });
 
 // With more rows to calibrate on than a memory waits for, most of which cannot be scored.
@@ -215,21 +212,16 @@ TEST_P(EveryKind, ComesBackFromItsCheckpointWithWhatItKnowsOfEachSeries) {
   for (const char* id : {"s", "other"}) {
     pipeline::History& history = histories.emplace_back();
     history.series = id;
-    history.width = stream.channels;
+    const std::vector<double> missing(stream.channels, NAN);
     for (std::size_t i = 0; i < stream.size(); ++i) {
-      history.times.push_back(stream.time(i).time_since_epoch().count());
-      history.offsets.push_back(static_cast<Offset>(i));
-      history.gaps.push_back(0);
-      const bool missing = i > 3400 && i % 3 != 0;
-      for (std::size_t c = 0; c < stream.channels; ++c) {
-        history.rows.push_back(missing ? NAN : stream.rows[i * stream.channels + c]);
-      }
+      const auto row = std::span{stream.rows}.subspan(i * stream.channels, stream.channels);
+      history.append({.time = stream.time(i),
+                      .offset = static_cast<Offset>(i),
+                      .values = i > 3400 && i % 3 != 0 ? std::span{missing} : row});
     }
   }
   auto model = options_of(GetParam());
   model.epochs = model.patience = 1;
-  model.device = "cpu";
-  model.threads = 1;
   const auto factory = TorchModelFactory::create(model).value();
   const std::vector<Channel> channels{{"a", ""}, {"b", ""}, {"c", ""}};
   const auto learned = pipeline::learn(histories, channels, *factory, options, {}, {});
