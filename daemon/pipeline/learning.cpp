@@ -236,8 +236,6 @@ Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
     if (!memory) return Failure{std::move(memory.error())};
     auto rows = residuals_of(scorer, scaled, fitted, place, *memory, stop);
     if (!rows) return Failure{std::move(rows.error())};
-    // Rows that could not be scored never come: it waits no longer for them than for later ones.
-    memory->next_update = std::min(memory->next_update, memory->rows + memory->rows_per_update);
 
     LearnedGroup::Known known{track_behind(histories[i], scaler, group->info.context, options),
                               histories[i].windower.as_of(

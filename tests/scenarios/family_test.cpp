@@ -202,7 +202,7 @@ class EveryKind : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind, ::testing::ValuesIn(models::kind_names()),
                          [](const auto& kind) { return kind.param; });
 
-// With more rows to calibrate on than a memory waits for, most of which cannot be scored.
+// With more rows to calibrate on than a memory that is saved may wait for, most of them missing.
 TEST_P(EveryKind, ComesBackFromItsCheckpointWithWhatItKnowsOfEachSeries) {
   const Stream stream = patterns(4400, 4400);
   pipeline::PipelineOptions options;
