@@ -23,14 +23,14 @@ void add_reservoir(Schema& schema) {
 }
 
 void add_triggers(Schema& schema) {
-  schema.section(
-      "retraining.drift",
-      "Retraining when the scores of normal rows are no longer distributed as they were.");
+  schema.section("retraining.drift",
+                 "Retraining when the scores of normal rows have become larger than they were.");
   schema.option("retraining.drift.enabled", FIELD(pipeline.retraining.drift.enabled))
       .help("Whether that is a reason.");
   schema.option("retraining.drift.effect", FIELD(pipeline.retraining.drift.effect))
       .range(0.01, 1)
-      .help("Least distance of the two distributions (Kolmogorov-Smirnov) that matters.");
+      .help(
+          "Least distance of the two distributions (Kolmogorov-Smirnov, one-sided) that matters.");
   schema.option("retraining.drift.p_value", FIELD(pipeline.retraining.drift.p_value))
       .range(1e-12, 0.1)
       .help("How unlikely the distance must be by chance.");

@@ -21,20 +21,7 @@ constexpr std::int64_t kShortestSlot = 1'000'000;  // microseconds
 constexpr std::uint64_t kEnoughRows = 200;         // of a reference
 constexpr std::int64_t kMostCycles = 7;            // that it may take
 constexpr std::uint64_t kFewestRows = 10;          // that a sample is tested with
-constexpr double kOwnDistances = 2.5;  // of the reference from itself: the floor of a stretch
-
-/// The share of the Kolmogorov distribution above x.
-double kolmogorov_tail(double x) {
-  if (x < 0.2) return 1;  // the series converges slowly there, and p is 1 to twelve digits
-  double sum = 0, sign = 1;
-  for (int j = 1; j <= 100; ++j) {
-    const double term = std::exp(-2 * j * j * x * x);
-    sum += sign * term;
-    sign = -sign;
-    if (term < 1e-16 * sum) break;
-  }
-  return std::clamp(2 * sum, 0.0, 1.0);
-}
+constexpr double kOwnExcess = 2.5;  // of the reference from itself: the floor of a stretch
 
 }  // namespace
 
@@ -49,18 +36,20 @@ struct ScoreDrift::Sample {
       rows += histogram[i];
     }
   }
-  [[nodiscard]] double distance(const Sample& other) const {
+  /// By how much larger these scores are than the other's.
+  [[nodiscard]] double excess(const Sample& other) const {
     double mine = 0, others = 0, largest = 0;
     for (std::size_t i = 0; i < kBins; ++i) {
       mine += counts[i] / rows;
       others += other.counts[i] / other.rows;
-      largest = std::max(largest, std::abs(mine - others));
+      largest = std::max(largest, others - mine);
     }
     return largest;
   }
-  [[nodiscard]] double p_value(const Sample& other, double distance) const {
+  [[nodiscard]] double p_value(const Sample& other, double excess) const {
     const double root = std::sqrt(rows * other.rows / (rows + other.rows));
-    return kolmogorov_tail((root + 0.12 + 0.11 / root) * distance);
+    const double x = (root + 0.12 + 0.11 / root) * excess;
+    return std::exp(-2 * x * x);
   }
 };
 
@@ -153,13 +142,13 @@ ScoreDrift::Sample ScoreDrift::recent(std::int64_t last_slot, std::size_t slots)
   return sample;
 }
 
-/// How far any stretch of the reference is from all of it.
-double ScoreDrift::own_distance(const Sample& reference) const {
+/// By how much any stretch of the reference exceeds all of it.
+double ScoreDrift::own_excess(const Sample& reference) const {
   double largest = 0;
   for (std::size_t i = 0; i < kSlots; ++i) {
     Sample stretch;
     for (std::size_t k = 0; k < kStretch; ++k) stretch.add(reference_[(i + k) % kSlots]);
-    if (stretch.rows >= kFewestRows) largest = std::max(largest, stretch.distance(reference));
+    if (stretch.rows >= kFewestRows) largest = std::max(largest, stretch.excess(reference));
   }
   return largest;
 }
@@ -167,7 +156,7 @@ double ScoreDrift::own_distance(const Sample& reference) const {
 ScoreDrift::Finding ScoreDrift::look(EventTime now, const DriftOptions& options) const {
   if (!complete_ || reference_rows_ < kFewestRows) return {};
   const Sample all = reference();
-  const double floor = std::max(options.effect, kOwnDistances * own_distance(all));
+  const double floor = std::max(options.effect, kOwnExcess * own_excess(all));
   const Finding cycle = look_at(kSlots, now, all, options.effect, options);
   const Finding stretch = look_at(kStretch, now, all, floor, options);
   if (cycle.drifted != stretch.drifted) return cycle.drifted ? cycle : stretch;
@@ -189,7 +178,7 @@ ScoreDrift::Finding ScoreDrift::look_at(std::size_t slots, EventTime now, const 
     const Sample sample = recent(last, slots);
     if (last == newest) finding.recent_rows = static_cast<std::uint64_t>(sample.rows);
     if (sample.rows < kFewestRows) break;
-    const double effect = sample.distance(reference);
+    const double effect = sample.excess(reference);
     const double p_value = sample.p_value(reference, effect);
     if (last == newest) {
       finding.effect = effect;

@@ -13,8 +13,10 @@
 
 namespace anomalyd::pipeline {
 
-/// Whether the scores of normal rows of a model group are still distributed as they were when its
-/// model began to judge: a two-sample test with a floor for the effect, held for some time.
+/// Whether the scores of normal rows of a model group have become larger than they were when its
+/// model began to judge: a two-sample test with a floor for the effect, held for some time. Scores
+/// that fall are no drift: the model expects those rows better than before, as one with a memory
+/// does while that fills.
 ///
 /// Time is cut into slots of a 24th of a cycle. The reference is the first whole cycle that the
 /// model has judged, and as many more as 200 rows take, up to seven. Two samples are compared with
@@ -23,12 +25,12 @@ namespace anomalyd::pipeline {
 /// its floor is at least 2.5 times the distance of any stretch of the reference from the reference
 /// itself.
 ///
-/// The distance D is that of Kolmogorov and Smirnov, on histograms of the logarithm of the score
-/// with 64 bins of 0.1; binning can only make it smaller. The p-value is the asymptotic one with
-/// Stephens' correction (M. A. Stephens, JRSS B 32, 1970; Numerical Recipes, 14.3):
+/// The distance D is the one-sided one of Kolmogorov and Smirnov, how far the distribution function
+/// of the sample lies below that of the reference at most, on histograms of the logarithm of the
+/// score with 64 bins of 0.1; binning can only make it smaller. The p-value is the asymptotic one
+/// with Stephens' correction (M. A. Stephens, JRSS B 32, 1970):
 ///
-///   n = n1 n2 / (n1 + n2);  x = (sqrt(n) + 0.12 + 0.11 / sqrt(n)) D;  p = 2 sum (-1)^(j-1) e^(-2
-///   j^2 x^2)
+///   n = n1 n2 / (n1 + n2);  x = (sqrt(n) + 0.12 + 0.11 / sqrt(n)) D;  p = e^(-2 x^2)
 ///
 /// It takes the rows for independent, so the caller thins them. What is left of dependence, in time
 /// and between the series of a fleet, is what floor and hold are for.
@@ -80,7 +82,7 @@ class ScoreDrift {
   [[nodiscard]] bool is_kept(std::int64_t slot) const noexcept;
   [[nodiscard]] Sample reference() const;
   [[nodiscard]] Sample recent(std::int64_t last_slot, std::size_t slots) const;
-  [[nodiscard]] double own_distance(const Sample& reference) const;
+  [[nodiscard]] double own_excess(const Sample& reference) const;
   [[nodiscard]] Finding look_at(std::size_t slots, EventTime now, const Sample& reference,
                                 double floor, const DriftOptions& options) const;
   void begin(std::int64_t slot);
