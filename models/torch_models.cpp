@@ -1,5 +1,8 @@
 #include "models/torch_models.hpp"
 
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -134,6 +137,23 @@ FitRun make_run(const Options& options, std::stop_token stop) {
           std::move(stop),
           {}};
 }
+
+// On an accelerator, what this thread does goes to a stream of its own while this lives, so that
+// batches that are scored meanwhile need not wait for it. Nothing on a CPU.
+class OwnStream {
+ public:
+  explicit OwnStream(const at::Device& device) {
+    if (device.is_cpu()) return;
+    guard_.reset_stream(c10::impl::VirtualGuardImpl{device.type()}.getStreamFromGlobalPool(device));
+  }
+  // Before another stream uses what was computed on this one.
+  void finish() const {
+    if (const auto stream = guard_.current_stream()) stream->synchronize();
+  }
+
+ private:
+  c10::OptionalStreamGuard guard_;
+};
 
 std::string to_text(const std::vector<double>& values) {
   std::ostringstream text;
@@ -352,6 +372,7 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
   return without_exceptions([&]() -> Result<std::unique_ptr<Scorer>> {
     const at::NoGradGuard no_grad;
     at::set_num_threads(static_cast<int>(options_.threads));
+    const OwnStream stream{at::Device{options_.device}};
     const MonotonicTime start = system_clock().monotonic();
     const std::vector<std::size_t> own = own_slots(set, options_, plan->scope);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
@@ -379,6 +400,7 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
         std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
     const auto context = static_cast<std::int64_t>(scorer->info().context);
     report.windows = static_cast<std::size_t>(rows.window_ends(0, context).size(0));
+    stream.finish();
     report.seconds = std::chrono::duration<double>(system_clock().monotonic() - start).count();
     return scorer;
   });
