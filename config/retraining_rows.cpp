@@ -155,6 +155,9 @@ void add_retraining_rows(Schema& schema) {
   schema.option("retraining.feedback_topic", FIELD(feedback_topic))
       .form("a topic")
       .help("Where people say of incidents whether they were harmless. Empty: no topic.");
+  schema.option("retraining.control_topic", FIELD(control_topic))
+      .form("a topic")
+      .help("Where people ask for a training, a promotion, a rollback. Empty: no topic.");
   add_reservoir(schema);
   add_triggers(schema);
   add_checks(schema);

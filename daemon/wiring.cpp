@@ -56,6 +56,15 @@ std::vector<std::string> headers_in(const std::vector<std::string>& series_from)
   return headers;
 }
 
+/// How a topic of requests is opened; empty without one.
+runtime::RequestTopic::OpenFn feed(const connectors::KafkaOptions& kafka, const std::string& topic,
+                                   connectors::KafkaFeed::Start start) {
+  if (topic.empty()) return {};
+  return [kafka, topic, start](std::optional<std::vector<Position>> from) {
+    return connectors::KafkaFeed::open(kafka, topic, start, std::move(from), log_kafka);
+  };
+}
+
 /// At the start there are no labels: they come with `anomalyctl train`, or with feedback later.
 std::optional<std::string> complaint_of_labels(const config::Options& options) {
   if (!models::needs_labels(options.model.kind) || !options.service.checkpoint.empty()) return {};
@@ -117,14 +126,13 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   parts.alerts = std::move(*alerts);
   parts.prepare = [kafka, alerts = options.alert_topic,
                    others = std::vector{options.input.dead_letter_topic, options.audit_topic,
-                                        options.feedback_topic}] {
+                                        options.feedback_topic, options.control_topic}] {
     return prepare_topics(kafka, alerts, others);
   };
-  if (!options.feedback_topic.empty()) {
-    parts.open_feedback = [kafka, topic = options.feedback_topic](std::vector<Position> from) {
-      return connectors::KafkaFeed::open(kafka, topic, std::move(from), log_kafka);
-    };
-  }
+  // A daemon that is new learns what was said before it came, and does not do what was asked for.
+  parts.open_feedback =
+      feed(kafka, options.feedback_topic, connectors::KafkaFeed::Start::kBeginning);
+  parts.open_control = feed(kafka, options.control_topic, connectors::KafkaFeed::Start::kEnd);
 
   if (!options.input.dead_letter_topic.empty()) {
     auto dead = connectors::KafkaDeadLetterSink::connect({kafka, options.input.dead_letter_topic},

@@ -5,12 +5,14 @@
 namespace anomalyd::connectors {
 
 Result<std::unique_ptr<RecordFeed>> KafkaFeed::open(const KafkaOptions& kafka,
-                                                    const std::string& topic,
-                                                    std::vector<Position> from, KafkaLogFn log) {
+                                                    const std::string& topic, Start start,
+                                                    std::optional<std::vector<Position>> from,
+                                                    KafkaLogFn log) {
   KafkaReader::Options options;
   options.kafka = kafka;
   options.topics = {topic};
-  options.positions = std::move(from);
+  if (!from && start == Start::kEnd) options.from = KafkaReader::From::kEnd;
+  if (from) options.positions = *std::move(from);
   options.timeout = std::chrono::seconds{2};  // a daemon that stops waits for it
   auto reader = KafkaReader::open(std::move(options), std::move(log));
   if (!reader) return Failure{std::move(reader.error())};

@@ -15,7 +15,7 @@ namespace anomalyd::runtime {
 /// One step in the life of a model: what an operator will ask for afterwards.
 struct AuditEvent {
   /// What happened: "added", "promoted", "rolled_back", "pinned", "unpinned", "deleted",
-  /// "migrated", "fell_back", "imported", "refused", "repaired".
+  /// "migrated", "fell_back", "imported", "refused", "repaired", "control_refused".
   std::string event;
   std::string group;    ///< Group key; may be empty.
   std::string version;  ///< May be empty.

@@ -21,6 +21,7 @@ constexpr std::uintmax_t kMaxBytes = 64 << 20;
 constexpr const char* kBenign = "benign";
 constexpr const char* kFault = "fault";
 constexpr const char* kUnnamed = "unnamed";
+constexpr const char* kTopic = "feedback topic";  // who says it, if the record does not tell
 
 std::string_view to_string(Feedback::Verdict verdict) {
   return verdict == Feedback::Verdict::kBenign ? kBenign : kFault;
@@ -174,6 +175,22 @@ Status give_feedback(const Feedback& feedback, const std::string& by,
                        .reason = class_of(feedback),
                        .by = by,
                        .details = details.dump(-1, ' ', false, json::error_handler_t::replace)});
+}
+
+RequestTopic::ObeyFn obey_feedback(std::filesystem::path state_folder, AuditLog& audit,
+                                   Clock& clock) {
+  return [folder = std::move(state_folder), &audit, &clock](
+             std::string_view text, const std::stop_token&) -> Result<std::optional<Refusal>> {
+    auto request = parse_feedback_request(text);
+    if (!request) return Refusal{std::move(request.error().message), {}};
+    const auto feedback = feedback_of(*request, folder, clock.wall());
+    if (!feedback) return Refusal{feedback.error().message, request->by};
+    const std::string by = request->by.empty() ? kTopic : request->by;
+    if (auto given = give_feedback(*feedback, by, folder, audit); !given) {
+      return Failure{std::move(given.error())};
+    }
+    return std::nullopt;
+  };
 }
 
 std::string class_of(const Feedback& feedback) {

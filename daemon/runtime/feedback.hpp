@@ -10,6 +10,7 @@
 #include "daemon/core/time.hpp"
 #include "daemon/pipeline/labels.hpp"
 #include "daemon/runtime/audit_log.hpp"
+#include "daemon/runtime/request_topic.hpp"
 
 namespace anomalyd::runtime {
 
@@ -85,6 +86,10 @@ struct FeedbackRequest {
 /// Keeps it and writes a line in the audit log. Errors: as FeedbackStore::add.
 [[nodiscard]] Status give_feedback(const Feedback& feedback, const std::string& by,
                                    const std::filesystem::path& state_folder, AuditLog& audit);
+
+/// Both, for the records of the feedback topic. Twice is as once.
+[[nodiscard]] RequestTopic::ObeyFn obey_feedback(std::filesystem::path state_folder,
+                                                 AuditLog& audit, Clock& clock);
 
 /// As labels of the rows: "benign: backup", "fault: pump".
 [[nodiscard]] std::vector<pipeline::Label> labels_of(const std::vector<Feedback>& feedback);

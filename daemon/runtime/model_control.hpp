@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "daemon/runtime/admin_server.hpp"
 #include "daemon/runtime/feedback.hpp"
 #include "daemon/runtime/model_registry.hpp"
+#include "daemon/runtime/request_topic.hpp"
 
 namespace anomalyd::runtime {
 
@@ -44,6 +46,12 @@ inline constexpr std::size_t kMaxPackageBytes = 1U << 30U;
 /// GET /models, POST /models/promote and so on, POST /feedback. A failed command answers {"error":
 /// "sentence"}.
 [[nodiscard]] AdminServer::Routes model_routes(const ModelControl& control);
+
+/// For the records of the control topic: {"action":"retrain"} with the fields of a ModelRequest.
+/// What can be asked for is what can be over HTTP at /models/. Waits for the answer, so that a
+/// command finds what the one before has done; the commands run on `control`.
+[[nodiscard]] RequestTopic::ObeyFn obey_commands(boost::asio::any_io_executor control,
+                                                 const ModelControl& commands);
 
 /// Groups, their champions and all manifests: the document of GET /models.
 [[nodiscard]] std::string to_json(const std::vector<ModelRegistry::Group>& groups);

@@ -55,7 +55,7 @@ AdminServer::Routes Service::routes() {
   const auto health = [](bool good, const std::string& line) {
     return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
   };
-  AdminServer::Routes routes = model_routes(model_control());
+  AdminServer::Routes routes = model_routes(model_control(pipeline::Trigger::kCommand));
   routes.pages["/healthz"] = [this, health] {
     const ServiceStatus now = status();
     return health(now.progressing, now.line());
@@ -253,6 +253,7 @@ void Service::prepare_and_poll() {
     if (prepared) break;
     poll_->wait_to_retry(1s);
   }
+  asio::post(control_, [this] { open_topics(); });  // they exist now
   poll_->run();
 }
 
@@ -268,11 +269,6 @@ int Service::run() {
   every_status();
   every_snapshot();
   systemd::ready("starting");
-  if (parts_.open_feedback) {
-    feedback_topic_ = std::make_unique<FeedbackTopic>(
-        FeedbackTopic::Outside{parts_.open_feedback, options_.state_dir, *store_.audit, clock_,
-                               [this](const Error& error) { note_error(error); }});
-  }
   poll_thread_ = std::thread{[this] {
     pthread_setname_np(pthread_self(), "anomalyd-poll");
     prepare_and_poll();
@@ -280,7 +276,7 @@ int Service::run() {
   }};
   control_.run();
 
-  feedback_topic_.reset();
+  topics_.clear();
   if (poll_thread_.joinable()) poll_thread_.join();
   const Status flushed = parts_.alerts->flush(options_.poll.drain_timeout);
   if (!flushed) spdlog::error("flushing alerts: {}", flushed.error().message);

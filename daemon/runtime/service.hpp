@@ -18,13 +18,13 @@
 #include "daemon/pipeline/batcher.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "daemon/runtime/admin_server.hpp"
-#include "daemon/runtime/feedback_topic.hpp"
 #include "daemon/runtime/learner.hpp"
 #include "daemon/runtime/metrics.hpp"
 #include "daemon/runtime/model_control.hpp"
 #include "daemon/runtime/model_registry.hpp"
 #include "daemon/runtime/partition_task.hpp"
 #include "daemon/runtime/poll_loop.hpp"
+#include "daemon/runtime/request_topic.hpp"
 #include "daemon/runtime/reservoir.hpp"
 #include "daemon/runtime/retrainer.hpp"
 #include "daemon/runtime/scoring_loop.hpp"
@@ -52,7 +52,8 @@ class Service {
     std::unique_ptr<DeadLetterSink> dead_letters;  ///< May be null.
     std::unique_ptr<AuditSink> audit;              ///< May be null.
     std::unique_ptr<ModelFactory> models;
-    FeedbackTopic::OpenFn open_feedback;  ///< May be empty: no topic of feedback.
+    RequestTopic::OpenFn open_feedback;  ///< May be empty: no topic of feedback.
+    RequestTopic::OpenFn open_control;   ///< May be empty: no topic of commands.
     /// Called on the polling thread until it succeeds, before the first record is read; may be
     /// empty. Whatever the brokers must have first: the alert topic.
     std::function<Status()> prepare;
@@ -94,14 +95,15 @@ class Service {
   [[nodiscard]] static Result<Store> open_store(const Options& options, AuditSink* audit,
                                                 Clock& clock);
   [[nodiscard]] AdminServer::Routes routes();
-  [[nodiscard]] ModelControl model_control();
+  [[nodiscard]] ModelControl model_control(pipeline::Trigger asked_by);
+  void open_topics();
   [[nodiscard]] Status load_models();
   [[nodiscard]] Status begin_with_checkpoint();
   void put_into_service(const ModelRegistry::Group& group, const std::string& version,
                         ModelRegistry::Promotion promotion, const char* event,
                         ModelControl::Done done);
   void make_retrainer();
-  void retrain(ModelRequest request, const ModelControl::Done& done);
+  void retrain(ModelRequest request, pipeline::Trigger trigger, const ModelControl::Done& done);
   void consider_retraining(const std::map<std::string, pipeline::GroupFacts>& facts);
   [[nodiscard]] std::vector<pipeline::Label> feedback();
   void serve(const std::shared_ptr<const pipeline::LearnedGroup>& group);
@@ -145,7 +147,7 @@ class Service {
   std::unique_ptr<SelfTester> self_tester_;
   std::unique_ptr<PollLoop> poll_;
   std::unique_ptr<AdminServer> admin_;
-  std::unique_ptr<FeedbackTopic> feedback_topic_;
+  std::vector<std::unique_ptr<RequestTopic>> topics_;  // control io_context
   std::thread poll_thread_;
   std::atomic<bool> failed_{false};
   bool stopping_ = false;           // control io_context

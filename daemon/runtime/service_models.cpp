@@ -97,7 +97,7 @@ Status Service::begin_with_checkpoint() {
   return {};
 }
 
-ModelControl Service::model_control() {
+ModelControl Service::model_control(pipeline::Trigger asked_by) {
   using Pin = ModelRegistry::Pin;
   ModelControl control;
   control.list = [this] { return to_json(store_.models->groups()); };
@@ -107,8 +107,8 @@ ModelControl Service::model_control() {
   control.rollback = [this](ModelRequest request, ModelControl::Done done) {
     rollback(std::move(request), std::move(done));
   };
-  control.retrain = [this](ModelRequest request, const ModelControl::Done& done) {
-    retrain(std::move(request), done);
+  control.retrain = [this, asked_by](ModelRequest request, const ModelControl::Done& done) {
+    retrain(std::move(request), asked_by, done);
   };
   control.pin = [this](ModelRequest request, const ModelControl::Done& done) {
     set_pin(std::move(request), Pin::kPinned, done);
@@ -123,6 +123,24 @@ ModelControl Service::model_control() {
     import_model(std::move(package), std::move(done));
   };
   return control;
+}
+
+/// What people ask for by records.
+void Service::open_topics() {
+  if (stopping_) return;
+  using AtCrash = RequestTopic::AtCrash;
+  const auto open = [this](const char* name, const RequestTopic::OpenFn& feed,
+                           RequestTopic::ObeyFn obey, AtCrash at_crash) {
+    if (!feed) return;
+    topics_.push_back(std::make_unique<RequestTopic>(
+        RequestTopic::Outside{name, feed, std::move(obey), at_crash, options_.state_dir,
+                              *store_.audit, [this](const Error& error) { note_error(error); }}));
+  };
+  open("feedback", parts_.open_feedback, obey_feedback(options_.state_dir, *store_.audit, clock_),
+       AtCrash::kRepeated);
+  open("control", parts_.open_control,
+       obey_commands(control_.get_executor(), model_control(pipeline::Trigger::kControlTopic)),
+       AtCrash::kLost);
 }
 
 void Service::promote(ModelRequest request, ModelControl::Done done) {
@@ -227,7 +245,8 @@ void Service::give_feedback(FeedbackRequest request, ModelControl::Done done) {
   });
 }
 
-void Service::retrain(ModelRequest request, const ModelControl::Done& done) {
+void Service::retrain(ModelRequest request, pipeline::Trigger trigger,
+                      const ModelControl::Done& done) {
   const auto group = store_.models->group(request.group);
   if (!group) return done(Failure{group.error()});
   if (!pipeline_options_.retraining.enabled) {
@@ -235,7 +254,7 @@ void Service::retrain(ModelRequest request, const ModelControl::Done& done) {
                      "found retraining.enabled: false; expected true, for rows to be kept"));
   }
   retrainer_->request({.group = group->key,
-                       .trigger = std::string{to_string(pipeline::Trigger::kCommand)},
+                       .trigger = std::string{to_string(trigger)},
                        .why = request.why.empty() ? "asked for" : request.why,
                        .by = asker(request)});
   done(to_json(Promoted{.group = group->id, .version = {}, .previous = {}, .warnings = {}}));

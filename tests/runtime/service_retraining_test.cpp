@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "connectors/codec/sample_decoder.hpp"
 #include "daemon/runtime/http_client.hpp"
 #include "daemon/runtime/service.hpp"
+#include "tests/support/memory_feed.hpp"
 #include "tests/support/memory_io.hpp"
 #include "tests/support/persistence_model.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -21,10 +23,12 @@
 namespace anomalyd::runtime {
 namespace {
 
+using anomalyd::testing::MemoryFeed;
 using anomalyd::testing::MemorySink;
 using anomalyd::testing::MemorySource;
 using anomalyd::testing::MemoryTopic;
 using anomalyd::testing::PersistenceFactory;
+using anomalyd::testing::RequestRecords;
 using anomalyd::testing::TemporaryFolder;
 using nlohmann::json;
 using ::testing::ElementsAre;
@@ -73,6 +77,7 @@ class ServiceRetraining : public ::testing::Test {
   /// Runs until the rows that are there have been judged.
   void start() {
     topic_.written->store(kRowsBefore);
+    reads_commands_ = false;
     Service::Parts parts;
     parts.source = std::make_unique<MemorySource>(topic_);
     parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
@@ -80,13 +85,20 @@ class ServiceRetraining : public ::testing::Test {
     auto factory = std::make_unique<PersistenceFactory>();
     factory_ = factory.get();
     parts.models = std::move(factory);
+    parts.open_control = [this](const std::optional<std::vector<Position>>& from)
+        -> Result<std::unique_ptr<RecordFeed>> {
+      auto feed =
+          std::make_unique<MemoryFeed>(commands_, from ? from->front().offset : commands_.size());
+      reads_commands_ = true;
+      return feed;
+    };
     auto service = Service::create(options_, pipeline_, std::move(parts), system_clock());
     ASSERT_TRUE(service) << service.error().message;
     service_ = *std::move(service);
     running_ = std::async(std::launch::async, [this] { return service_->run(); });
     ASSERT_TRUE(eventually([&] {
       const auto status = service_->status();
-      return status.readiness().ready == 2 && status.idle() && status.lag() == 0;
+      return status.readiness().ready == 2 && status.idle() && status.lag() == 0 && reads_commands_;
     }));
     factory_->version = "second";
   }
@@ -128,18 +140,37 @@ class ServiceRetraining : public ::testing::Test {
                 .value()
                 .champion;
   }
-  [[nodiscard]] std::vector<std::string> audit() const {
-    std::vector<std::string> events;
+  [[nodiscard]] std::vector<json> audit_lines() const {
+    std::vector<json> all;
     std::ifstream lines{folder_.path() / "audit.ndjson"};
     for (std::string line; std::getline(lines, line);) {
-      events.push_back(json::parse(line).at("event").get<std::string>());
+      if (json one = json::parse(line, nullptr, false); one.is_object()) all.push_back(one);
     }
+    return all;
+  }
+  [[nodiscard]] std::vector<std::string> audit() const {
+    std::vector<std::string> events;
+    for (const json& line : audit_lines()) events.push_back(line.at("event").get<std::string>());
     return events;
+  }
+  /// The reason of the last line of an event, with who asked: "anna: the reason". Waits for one.
+  [[nodiscard]] std::string said(const std::string& event) const {
+    std::string reason;
+    EXPECT_TRUE(eventually([&] {
+      for (const json& line : audit_lines()) {
+        if (line.at("event") != event) continue;
+        reason = line.at("by").get<std::string>() + ": " + line.at("reason").get<std::string>();
+      }
+      return !reason.empty();
+    })) << event;
+    return reason;
   }
 
   TemporaryFolder folder_;
   MemoryTopic topic_ = two_machines(kRowsBefore + 1000);
   MemorySink::Log log_;
+  RequestRecords commands_;
+  std::atomic<bool> reads_commands_ = false;
   Service::Options options_;
   pipeline::PipelineOptions pipeline_;
   PersistenceFactory* factory_ = nullptr;
@@ -233,6 +264,49 @@ TEST_F(ServiceRetraining, AStopDuringTheShadowKeepsTheChampionAndTheNextStartIsC
   start();
   EXPECT_EQ(serving(), "test");
   EXPECT_EQ(progress().phase, Retrainer::Phase::kIdle);
+}
+
+TEST_F(ServiceRetraining, RecordsAskForATrainingAPromotionAndARollback) {
+  commands_.add(R"({"action":"retrain","by":"long ago"})");
+  start();
+  commands_.add(R"({"action":"retrain","by":"anna","why":"new cooling"})");
+  ASSERT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence;
+  EXPECT_EQ(progress().trigger, "control_topic");
+  EXPECT_EQ(said("retraining"), "anna: control_topic: new cooling");
+  commands_.add(R"({"action":"promote","version":"second"})");
+  commands_.add(R"({"action":"rollback","why":"false alarms"})");
+  EXPECT_EQ(said("rolled_back"), "control topic: false alarms");
+  EXPECT_EQ(said("promoted"), "control topic: asked for");
+  EXPECT_TRUE(eventually([&] { return serving() == "test"; }));
+  EXPECT_EQ(progress().runs, 1U) << "what was asked for before the daemon came is not done";
+
+  stop();
+  start();
+  commands_.add(R"({"action":"pin","version":"second","by":"eve"})");
+  EXPECT_EQ(said("pinned").substr(0, 3), "eve");
+  EXPECT_EQ(std::ranges::count(audit(), "rolled_back"), 1) << "nothing is done twice";
+  EXPECT_EQ(progress().runs, 0U);
+}
+
+TEST_F(ServiceRetraining, RecordsThatAskForWhatCannotBeAreRefused) {
+  start();
+  const auto refused = [&](const std::string& record) {
+    const auto lines = std::ranges::count(audit(), "control_refused");
+    commands_.add(record);
+    EXPECT_TRUE(eventually([&] { return std::ranges::count(audit(), "control_refused") > lines; }))
+        << record;
+    return said("control_refused");
+  };
+  EXPECT_EQ(refused("now!"), "control topic: said[0]@0: found no JSON object; expected one");
+  EXPECT_EQ(refused(R"({"group":"x"})"),
+            "control topic: said[0]@1: 'action' is null; expected one of promote, rollback, "
+            "retrain, pin, unpin");
+  EXPECT_THAT(refused(R"({"action":"import"})"), HasSubstr(R"('action' is "import"; expected)"));
+  EXPECT_THAT(refused(R"({"action":"retrain","when":"now"})"), HasSubstr("found field 'when'"));
+  EXPECT_THAT(refused(R"({"action":"promote","version":"ffff","by":"anna"})"),
+              HasSubstr("anna: said[0]@4: "));
+  EXPECT_THAT(refused(R"({"action":"rollback"})"), HasSubstr("has no version to go back to"));
+  EXPECT_EQ(champion().version, "test");
 }
 
 TEST_F(ServiceRetraining, IsToldOffWhereItIsSwitchedOff) {
