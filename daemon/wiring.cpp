@@ -109,6 +109,10 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   if (!models) return fail(std::move(models.error()), "setting up the models");
   parts.models = std::move(*models);
 
+  auto lock = runtime::StateLock::acquire(options.service.state_dir, "anomalyd");
+  if (!lock) return fail(std::move(lock.error()), "opening the state folder");
+  parts.lock = *std::move(lock);
+
   connectors::KafkaSource::Options source{};
   source.kafka = kafka;
   source.topics = options.input.topics;

@@ -28,11 +28,9 @@ struct Refusal {
 
 /// A topic whose records each ask the daemon for something: feedback, commands.
 ///
-/// Runs on   a thread of its own, `anomalyd-NAME` (cut to 15 letters); one record after the
-///           other.
+/// Runs on   a thread of its own, `anomalyd-NAME` (cut to 15 letters); one record after the other.
 /// Refused   a record that cannot be used is a line in the audit log, "NAME_refused", with its
-/// place
-///           and the reason, and is not asked for again.
+///           place and the reason, and is not asked for again.
 /// Restarts  NAME_topic.json in the state folder says where to go on.
 class RequestTopic {
  public:

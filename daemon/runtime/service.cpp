@@ -31,7 +31,7 @@ std::size_t pool_threads(std::size_t asked) {
 Result<std::unique_ptr<Service>> Service::create(Options options,
                                                  const pipeline::PipelineOptions& pipeline_options,
                                                  Parts parts, Clock& clock) {
-  auto store = open_store(options, parts.audit.get(), clock);
+  auto store = open_store(options, std::move(parts.lock), parts.audit.get(), clock);
   if (!store) return fail(std::move(store.error()), "opening the state folder");
   pipeline::PipelineOptions recording = pipeline_options;
   recording.training.record = recording.retraining.enabled;

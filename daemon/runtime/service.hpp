@@ -46,6 +46,9 @@ class Service {
  public:
   using Options = ServiceOptions;
   struct Parts {
+    /// Of the state folder. Held before `source` joins its group, because a second daemon would
+    /// drive out the first; may be null where there is no group: then create() takes it.
+    std::unique_ptr<StateLock> lock;
     std::unique_ptr<Source> source;
     std::unique_ptr<Decoder> decoder;
     std::unique_ptr<AlertSink> alerts;
@@ -92,7 +95,8 @@ class Service {
   };
   Service(Options options, const pipeline::PipelineOptions& pipeline, Parts parts, Store store,
           Clock& clock);
-  [[nodiscard]] static Result<Store> open_store(const Options& options, AuditSink* audit,
+  [[nodiscard]] static Result<Store> open_store(const Options& options,
+                                                std::unique_ptr<StateLock> lock, AuditSink* audit,
                                                 Clock& clock);
   [[nodiscard]] AdminServer::Routes routes();
   [[nodiscard]] ModelControl model_control(pipeline::Trigger asked_by);

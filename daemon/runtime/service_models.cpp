@@ -37,10 +37,13 @@ void tell(AuditLog& audit, const AuditEvent& event) {
 
 }  // namespace
 
-Result<Service::Store> Service::open_store(const Options& options, AuditSink* audit_sink,
-                                           Clock& clock) {
-  auto lock = StateLock::acquire(options.state_dir, "anomalyd");
-  if (!lock) return Failure{std::move(lock.error())};
+Result<Service::Store> Service::open_store(const Options& options, std::unique_ptr<StateLock> lock,
+                                           AuditSink* audit_sink, Clock& clock) {
+  if (lock == nullptr) {
+    auto taken = StateLock::acquire(options.state_dir, "anomalyd");
+    if (!taken) return Failure{std::move(taken.error())};
+    lock = *std::move(taken);
+  }
   auto snapshots = SnapshotStore::open(options.state_dir / "partitions");
   if (!snapshots) return Failure{std::move(snapshots.error())};
   AuditLog::Sink sink;
@@ -59,7 +62,7 @@ Result<Service::Store> Service::open_store(const Options& options, AuditSink* au
   auto reservoir = Reservoir::open(options.state_dir / "reservoir", options.reservoir);
   if (!reservoir) return Failure{std::move(reservoir.error())};
   for (const Error& trouble : reservoir->take_troubles()) spdlog::warn("{}", trouble.message);
-  return Store{std::move(*lock), std::move(*snapshots), std::move(*audit), std::move(*models),
+  return Store{std::move(lock), std::move(*snapshots), std::move(*audit), std::move(*models),
                std::make_shared<Reservoir>(*std::move(reservoir))};
 }
 

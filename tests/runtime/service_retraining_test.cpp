@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <fstream>
@@ -65,6 +66,7 @@ class ServiceRetraining : public ::testing::Test {
     options_.batch.max_delay = 1ms;
     options_.http.listen = "127.0.0.1:0";
     options_.origin.seed = 7;
+    options_.gate.faults = 4;
     pipeline_.training.rows = kTrainingRows;
     pipeline_.retraining.schedule = {};
     pipeline_.retraining.unseen_share = 0.25;
@@ -119,6 +121,16 @@ class ServiceRetraining : public ::testing::Test {
   std::string post(const std::string& path, const std::string& body) const {
     const auto reply = http_post(service_->http_address(), path, {"application/json", body}, 10s);
     return reply ? std::to_string(reply->status) + " " + reply->body : reply.error().message;
+  }
+  /// Asks for a retraining, once there are rows to learn from.
+  void retrain(const std::string& request = "{}") {
+    ASSERT_TRUE(eventually([&] {
+      const auto status = service_->status();
+      return std::ranges::all_of(status.partitions, [](const PartitionTask::Status& partition) {
+        return partition.counters.windows_judged > 0;
+      });
+    }));
+    EXPECT_THAT(post("/models/retrain", request), HasSubstr("200"));
   }
   [[nodiscard]] Retrainer::Progress progress() const { return service_->status().retraining; }
   [[nodiscard]] bool reaches(Retrainer::Phase phase) const {
@@ -180,7 +192,7 @@ class ServiceRetraining : public ::testing::Test {
 
 TEST_F(ServiceRetraining, AChallengerThatPassesGateAndShadowServes) {
   start();
-  EXPECT_THAT(post("/models/retrain", R"({"by":"anna","why":"a try"})"), HasSubstr("200"));
+  retrain(R"({"by":"anna","why":"a try"})");
   ASSERT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence << progress().gate;
   EXPECT_EQ(serving(), "test") << "only the champion decides";
   EXPECT_EQ(champion().version, "test");
@@ -212,7 +224,7 @@ TEST_F(ServiceRetraining, AChallengerThatPassesGateAndShadowServes) {
 TEST_F(ServiceRetraining, AShadowThatGetsNoRowsEnds) {
   pipeline_.retraining.shadow_deadline = 100ms;
   start();
-  post("/models/retrain", "{}");
+  retrain();
   const Retrainer::Progress end = outcome();
   EXPECT_EQ(end.outcome, "refused");
   EXPECT_EQ(end.reason, "shadow_starved");
@@ -223,12 +235,12 @@ TEST_F(ServiceRetraining, WithoutRowsToJudgeByItIsPostponedAndThenRefused) {
   options_.gate.min_rows = options_.gate.max_rows = 1'000'000;
   options_.gate.data_limit = 500ms;
   start();
-  post("/models/retrain", "{}");
+  retrain();
   EXPECT_EQ(outcome().outcome, "postponed") << outcome().sentence;
   EXPECT_EQ(progress().reason, "too_few_unseen_rows");
   std::this_thread::sleep_for(600ms);
   factory_->version = "third";
-  post("/models/retrain", "{}");
+  retrain();
   ASSERT_TRUE(eventually([&] { return progress().runs == 2; }));
   EXPECT_EQ(outcome().outcome, "refused") << "it has waited for long enough";
   EXPECT_EQ(champion().version, "test");
@@ -237,17 +249,17 @@ TEST_F(ServiceRetraining, WithoutRowsToJudgeByItIsPostponedAndThenRefused) {
 TEST_F(ServiceRetraining, ATrainingThatFailsLeavesTheChampionAndAnotherMayBegin) {
   start();
   factory_->failures = 1;
-  post("/models/retrain", "{}");
+  retrain();
   EXPECT_EQ(outcome().outcome, "failed");
   EXPECT_THAT(progress().sentence, HasSubstr("failed in a test"));
   EXPECT_EQ(serving(), "test");
-  post("/models/retrain", "{}");
+  retrain();
   EXPECT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence;
 }
 
 TEST_F(ServiceRetraining, APromotionByHandEndsTheShadow) {
   start();
-  post("/models/retrain", "{}");
+  retrain();
   ASSERT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence;
   EXPECT_THAT(post("/models/promote", R"({"version":"second"})"), HasSubstr("200"));
   EXPECT_EQ(outcome().outcome, "refused");
@@ -257,7 +269,7 @@ TEST_F(ServiceRetraining, APromotionByHandEndsTheShadow) {
 
 TEST_F(ServiceRetraining, AStopDuringTheShadowKeepsTheChampionAndTheNextStartIsClean) {
   start();
-  post("/models/retrain", "{}");
+  retrain();
   ASSERT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence;
   stop();
   EXPECT_EQ(champion().version, "test");
