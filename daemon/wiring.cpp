@@ -97,6 +97,17 @@ config::Context context_of_parts() {
   return context;
 }
 
+runtime::ModelOrigin origin_of(const config::Options& options) {
+  return {config::effective_json(options, {"input.channels", "window", "training", "model"}),
+          options.model.seed};
+}
+
+void adapt_to_records(config::Options& options) {
+  if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
+    options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
+  }
+}
+
 Result<std::unique_ptr<runtime::Service>> build_service(config::Options options, Clock& clock) {
   const connectors::KafkaOptions kafka = options.kafka.for_clients();
   runtime::Service::Parts parts;
@@ -151,12 +162,8 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
     parts.audit = std::move(*audit);
   }
 
-  options.service.origin = {
-      config::effective_json(options, {"input.channels", "window", "training", "model"}),
-      options.model.seed};
-  if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
-    options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
-  }
+  options.service.origin = origin_of(options);
+  adapt_to_records(options);
   return runtime::Service::create(std::move(options.service), options.pipeline, std::move(parts),
                                   clock);
 }

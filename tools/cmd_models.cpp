@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -17,6 +16,7 @@
 #include "tools/model_table.hpp"
 #include "tools/training_bar.hpp"
 #include "tools/version_options.hpp"
+#include "tools/workbench.hpp"
 
 namespace anomalyd::tools {
 namespace {
@@ -246,27 +246,6 @@ int import_from_file(const Arguments& arguments) {
   return kOk;
 }
 
-/// A folder of its own that goes with it.
-class Workbench {
- public:
-  static Result<Workbench> make() {
-    std::string name = (std::filesystem::temp_directory_path() / "anomalyctl-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) return runtime::io_failure(name, "cannot make a folder");
-    return Workbench{name};
-  }
-  ~Workbench() {
-    std::error_code ignored;
-    if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
-  }
-  Workbench(Workbench&& other) noexcept : folder_{std::exchange(other.folder_, {})} {}
-  Workbench& operator=(Workbench&&) = delete;
-  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
-
- private:
-  explicit Workbench(std::filesystem::path folder) : folder_{std::move(folder)} {}
-  std::filesystem::path folder_;
-};
-
 /// Trains a version again, away from the state folder, so that a daemon may go on working there.
 Result<runtime::Rebuilt> rebuild_version(const Arguments& arguments, const Chosen& chosen,
                                          const ModelRegistry& models, ModelRegistry& bench) {
@@ -303,10 +282,7 @@ int rebuild(const Arguments& arguments) {
   if (!chosen) return report(chosen.error());
   const auto bench = Workbench::make();
   if (!bench) return report(bench.error());
-  const auto models = ModelRegistry::open(bench->folder() / "models", ModelRegistry::Access::kWrite,
-                                          {system_clock(), {}});
-  if (!models) return report(models.error());
-  const auto rebuilt = rebuild_version(arguments, *chosen, **registry, **models);
+  const auto rebuilt = rebuild_version(arguments, *chosen, **registry, bench->models());
   if (!rebuilt) return report(rebuilt.error());
   if (rebuilt->reproduced) {
     fmt::print("{} rows left out; the weights are those of version {} again: nothing was added\n",
@@ -316,7 +292,7 @@ int rebuild(const Arguments& arguments) {
   fmt::print("{} rows left out of {}\n", rebuilt->rows_taken, chosen->manifest.version);
   Arguments package = arguments;
   package.file = bench->folder() / "rebuilt.model";
-  if (auto written = export_version(**models, rebuilt->manifest, package.file); !written) {
+  if (auto written = export_version(bench->models(), rebuilt->manifest, package.file); !written) {
     return report(written.error());
   }
   return import_from_file(package);

@@ -99,24 +99,18 @@ Result<Retraining> PipelineRun::challenge(const pipeline::GateOptions& gate) {
   const auto rows = pipeline::retraining_rows(recorded_, {}, {}, options_);
   if (models_.empty() || rows.learned.empty()) return Retraining{"too_few_rows"};
   const Model& champion = models_.back();
-  const std::vector<Channel>& channels = champion.group->info.channels;
-  // The champion is compared on the rows that the challenger learns from.
-  auto defender =
-      pipeline::calibrate(*champion.scorer, rows.learned, options_, champion.group.get(), {});
-  if (!defender) return fail(std::move(defender.error()), "calibrating the champion");
-  auto learned =
-      pipeline::learn(rows.learned, channels, factory_, options_, [](const auto&) {}, {});
-  if (!learned) return fail(std::move(learned.error()), "retraining");
-  const pipeline::Candidate before{champion.scorer.get(), *std::move(defender)};
-  const pipeline::GateReport report =
-      pipeline::examine({learned->scorer.get(), learned->group}, &before, {channels, rows.unseen},
-                        {options_, gate, system_clock()});
+  auto contenders = pipeline::train_challenger(
+      rows.learned, {champion.scorer.get(), champion.group}, pipeline::TrainingStart::kCold,
+      factory_, options_, [](const auto&) {}, {});
+  if (!contenders) return Failure{std::move(contenders.error())};
+  auto& [learned, before] = *contenders;
+  const pipeline::GateReport report = pipeline::examine(
+      {learned.scorer.get(), learned.group}, &before, {learned.group->info.channels, rows.unseen},
+      {options_, gate, system_clock()});
   if (report.outcome != pipeline::GateOutcome::kPassed) {
-    const pipeline::GateCheck* failed = report.failed();
-    return Retraining{std::string{to_string(report.reason())},
-                      failed == nullptr ? "" : failed->sentence};
+    return Retraining{std::string{to_string(report.reason())}, report.sentence()};
   }
-  challenger_ = {learned->group, std::move(learned->scorer)};
+  challenger_ = {learned.group, std::move(learned.scorer)};
   for (auto& [partition, one] : pipelines_) one.challenge(challenger_.group);
   return Retraining{"shadow"};
 }
@@ -127,11 +121,8 @@ std::optional<Retraining> PipelineRun::end_shadow() {
   const std::string key = pipeline::group_key(challenger.group->info.channels);
   PartitionPipeline::ShadowReport report;
   for (const auto& [partition, one] : pipelines_) report += one.shadow_report(key);
-  const auto period = challenger.group->series.begin()->second.windower.period();
-  const double budget = options_.detector_for(period, challenger.group->series.size()).budget;
-  pipeline::RetrainingOptions enough = options_.retraining;
-  enough.shadow_rows = 0;  // the caller has chosen how long it lasts
-  const auto ruling = pipeline::rule_shadow(report, {}, budget, enough);
+  const auto ruling = pipeline::rule_ended_shadow(
+      report, pipeline::pace_of(*challenger.group, options_).budget_per_row, options_.retraining);
   if (ruling.outcome != pipeline::ShadowRuling::Outcome::kPromote) {
     for (auto& [partition, one] : pipelines_) one.dismiss(key);
     return Retraining{std::string{to_string(ruling.outcome)}, ruling.sentence};

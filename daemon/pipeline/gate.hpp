@@ -104,6 +104,8 @@ struct GateReport {
   [[nodiscard]] const GateCheck* failed() const noexcept;
   /// "none" if all passed.
   [[nodiscard]] GateReason reason() const noexcept;
+  /// Of the check that failed; the outcome where none did.
+  [[nodiscard]] std::string sentence() const;
 };
 
 /// The report as lines for a terminal or a log, one for each check and each type of fault.

@@ -79,6 +79,11 @@ GateReason GateReport::reason() const noexcept {
   return check == nullptr ? GateReason::kNone : check->reason;
 }
 
+std::string GateReport::sentence() const {
+  const GateCheck* check = failed();
+  return check == nullptr ? std::string{to_string(outcome)} : check->sentence;
+}
+
 std::string gate_table(const GateReport& report) {
   const auto named = [](const std::string& version) { return version.empty() ? "-" : version; };
   std::string text =

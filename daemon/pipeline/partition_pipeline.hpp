@@ -123,6 +123,8 @@ class PartitionPipeline {
     std::vector<Incident> incidents;  ///< Opened by either; the first kMostIncidents.
 
     static constexpr std::size_t kMostIncidents = 1000;
+    /// Takes down an incident that opened.
+    void note(const std::string& series, EventTime start, bool of_challenger);
     ShadowReport& operator+=(const ShadowReport& other);
   };
   /// Lets `challenger` judge the rows of its group beside the model that decides. Nothing of it is

@@ -95,12 +95,16 @@ PartitionPipeline::ShadowReport& PartitionPipeline::ShadowReport::operator+=(
   return *this;
 }
 
+void PartitionPipeline::ShadowReport::note(const std::string& series, EventTime start,
+                                           bool of_challenger) {
+  ++(of_challenger ? challenger_alerts : champion_alerts);
+  if (incidents.size() < kMostIncidents) incidents.push_back({series, start, of_challenger});
+}
+
 void PartitionPipeline::note_incident(Group& group, const std::optional<Alert>& message,
                                       bool of_challenger) {
   if (!message || message->state != AlertState::kOpen) return;
-  ++(of_challenger ? group.report.challenger_alerts : group.report.champion_alerts);
-  if (group.report.incidents.size() >= ShadowReport::kMostIncidents) return;
-  group.report.incidents.push_back({message->series, message->start, of_challenger});
+  group.report.note(message->series, message->start, of_challenger);
 }
 
 void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series, std::size_t i,

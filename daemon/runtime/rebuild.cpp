@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/runtime/challenger.hpp"
 #include "daemon/runtime/model_loader.hpp"
 #include "daemon/runtime/reservoir.hpp"
 
@@ -177,10 +178,9 @@ Result<Rebuilt> rebuild(Rebuild what, ModelRegistry& to, ModelFactory& factory,
 
   auto draft = to.begin();
   if (!draft) return Failure{std::move(draft.error())};
-  const CheckpointExtras extras{"{\"source\":\"rebuild\"}", learned->group->calibration()};
-  auto saved = factory.save(*learned->scorer, extras, (*draft)->checkpoint());
-  if (saved) saved = write_rows((*draft)->rows(), before.channels, rows);
-  if (!saved) return fail(std::move(saved.error()), "saving the rebuilt version");
+  if (auto written = write_draft(**draft, *learned, rows, factory, "rebuild"); !written) {
+    return Failure{std::move(written.error())};
+  }
   Manifest manifest = manifest_of(learned->group->info);
   manifest.parent = before.version;
   manifest.seed = before.seed;

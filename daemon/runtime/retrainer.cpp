@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "daemon/runtime/durable_file.hpp"
-#include "daemon/runtime/gate_json.hpp"
 #include "daemon/runtime/model_loader.hpp"
 
 namespace anomalyd::runtime {
@@ -21,7 +20,6 @@ namespace anomalyd::runtime {
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using pipeline::History;
 using pipeline::LearnedGroup;
 using pipeline::ShadowRuling;
 
@@ -50,41 +48,6 @@ std::shared_ptr<const LearnedGroup> read_state(const fs::path& path, const Model
   return group ? *std::move(group) : nullptr;
 }
 
-/// What was trained with labels has classes, and is shown faults again.
-pipeline::Faults faults_for(const ModelInfo& info) {
-  const bool tells_apart = !info.classes.empty() && info.num_regimes() == 0;
-  return tells_apart ? pipeline::Faults::kLearned : pipeline::Faults::kLeftOut;
-}
-
-/// Where the rows of each partition that a challenger learned from lie.
-std::vector<DataRange> ranges_of(const std::vector<History>& histories,
-                                 const std::map<std::string, PartitionId>& partition_of) {
-  std::map<PartitionId, DataRange> ranges;
-  for (const History& history : histories) {
-    if (history.size() == 0) continue;
-    const auto known = partition_of.find(history.series);
-    const PartitionId partition = known == partition_of.end() ? PartitionId{} : known->second;
-    const auto [first, last] = std::ranges::minmax(history.offsets);
-    const DataRange one{partition,
-                        first,
-                        last,
-                        EventTime{std::chrono::microseconds{history.times.front()}},
-                        EventTime{std::chrono::microseconds{history.times.back()}},
-                        history.size()};
-    const auto [at, is_new] = ranges.try_emplace(partition, one);
-    if (is_new) continue;
-    DataRange& range = at->second;
-    range.first = std::min(range.first, one.first);
-    range.last = std::max(range.last, one.last);
-    range.from = std::min(range.from, one.from);
-    range.until = std::max(range.until, one.until);
-    range.rows += one.rows;
-  }
-  std::vector<DataRange> all;
-  for (const auto& [partition, range] : ranges) all.push_back(range);
-  return all;
-}
-
 }  // namespace
 
 std::string_view to_string(Retrainer::Phase phase) {
@@ -109,14 +72,6 @@ struct Retrainer::Run {
   std::vector<pipeline::Label> labels;
   pipeline::TrainingStart start = pipeline::TrainingStart::kCold;
   bool overdue = false;
-};
-
-/// A challenger that has been through the gate.
-struct Retrainer::Trained {
-  pipeline::GateReport report;
-  std::unique_ptr<Scorer> scorer;  // null if it did not load
-  std::shared_ptr<const LearnedGroup> group;
-  std::string version;
 };
 
 /// Partitions come to rest one by one; then all go on with another champion, or with the same.
@@ -148,12 +103,8 @@ std::shared_ptr<const LearnedGroup> Retrainer::challenger() const {
 
 pipeline::RetrainPolicy::Past Retrainer::past(const std::string& group) const {
   if (const auto known = pasts_.find(group); known != pasts_.end()) return known->second;
-  pipeline::RetrainPolicy::Past past;
   const auto of = outside_.registry.group(group);
-  if (!of) return past;
-  past.trainings = of->versions.size();
-  for (const Manifest& version : of->versions) past.last = std::max(past.last, version.created);
-  return past;
+  return of ? past_of(*of) : pipeline::RetrainPolicy::Past{};
 }
 
 void Retrainer::enter(Phase phase) {
@@ -254,28 +205,36 @@ void Retrainer::start(Request request) {
 void Retrainer::train(std::shared_ptr<Run> run, std::stop_token stop) {
   pthread_setname_np(pthread_self(), "anomalyd-retrain");
   setpriority(PRIO_PROCESS, 0, 10);  // this thread and those it starts; harmless where refused
-  auto trained = std::make_shared<Result<Trained>>(make_challenger(*run, stop));
+  auto trained = std::make_shared<Result<Challenger>>(train_challenger(*run, stop));
   asio::post(outside_.control, [this, run, trained] { on_trained(run, std::move(*trained)); });
 }
 
-Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_token& stop) {
+/// A challenger that has been through the gate and is a version of the registry.
+Result<Challenger> Retrainer::train_challenger(Run& run, const std::stop_token& stop) {
   const std::string& key = run.request.group;
   auto read = ReservoirReader{outside_.reservoir}.read(
       key, {.max_series = options_.pipeline.retraining.max_series});
   if (!read) return fail(std::move(read.error()), "reading the reservoir");
   std::vector<std::vector<pipeline::JudgedRows>> series;
   for (auto& [id, chunks] : read->series) series.push_back(std::move(chunks));
-  pipeline::PipelineOptions options = options_.pipeline;
-  options.training.labels = run.labels;
-  const auto rows = pipeline::retraining_rows(series, run.labels, run.request.excluded, options,
-                                              faults_for(run.champion->info));
+  Challenge challenge;
+  challenge.champion.group = run.champion;
+  challenge.rows = pipeline::retraining_rows(series, run.labels, run.request.excluded,
+                                             options_.pipeline, faults_for(run.champion->info));
+  challenge.labels = run.labels;
+  challenge.excluded = run.request.excluded;
+  challenge.partition_of = run.partition_of;
+  challenge.start = run.start;
+  challenge.trigger = run.request.trigger;
+  challenge.why = run.request.why;
   series.clear();
-  if (rows.learned.empty()) {
-    return fail(
-        ErrorKind::kInvalid,
-        fmt::format("{} rows of {} series in the reservoir; expected at least {} normal "
-                    "ones of one series",
-                    rows.seen, read->series.size(), options_.pipeline.training.provisional_rows));
+  auto champion =
+      outside_.factory.load(outside_.registry.checkpoint_path(key, run.champion->info.version));
+  if (champion) {
+    challenge.champion.scorer = champion->scorer.get();
+  } else {
+    spdlog::warn("the champion cannot be compared with: {}", champion.error().message);
+    run.start = pipeline::TrainingStart::kCold;
   }
   const auto show = [this](const TrainingProgress& progress) {
     const std::lock_guard lock{mutex_};
@@ -283,81 +242,24 @@ Result<Retrainer::Trained> Retrainer::make_challenger(Run& run, const std::stop_
     progress_.share = progress.share;
     progress_.loss = progress.loss;
   };
-  // The champion is compared on the rows that the challenger learned from.
-  std::optional<LoadedModel> champion;
-  pipeline::Candidate defender;
-  const std::vector<Channel>& channels = run.champion->info.channels;
-  auto loaded =
-      outside_.factory.load(outside_.registry.checkpoint_path(key, run.champion->info.version));
-  if (loaded) {
-    champion = *std::move(loaded);
-    auto calibrated =
-        pipeline::calibrate(*champion->scorer, rows.learned, options, run.champion.get(), stop);
-    if (!calibrated) return fail(std::move(calibrated.error()), "calibrating the champion");
-    defender = {champion->scorer.get(), *std::move(calibrated)};
-  } else {
-    spdlog::warn("the champion cannot be compared with: {}", loaded.error().message);
-  }
-
-  if (!champion) run.start = pipeline::TrainingStart::kCold;
-  const Scorer* start =
-      run.start == pipeline::TrainingStart::kWarm ? champion->scorer.get() : nullptr;
-  auto learned =
-      pipeline::learn(rows.learned, channels, outside_.factory, options, show, stop, start);
-  if (!learned) return fail(std::move(learned.error()), "training");
-  auto draft = outside_.registry.begin();
-  if (!draft) return Failure{std::move(draft.error())};
-  const CheckpointExtras extras{"{\"source\":\"retraining\"}", learned->group->calibration()};
-  if (auto saved = outside_.factory.save(*learned->scorer, extras, (*draft)->checkpoint());
-      !saved) {
-    return fail(std::move(saved.error()), "saving the challenger");
-  }
-  if (auto kept = write_rows((*draft)->rows(), channels, rows.learned); !kept) {
-    return fail(std::move(kept.error()), "saving the rows of the challenger");
-  }
-  const ModelInfo info = learned->group->info;
-  const std::string calibration = fmt::format("{{\"series\":{}}}", learned->group->series.size());
-  learned->scorer.reset();
-  {
+  const auto on_trained = [this](const ModelInfo& info) {
     const std::lock_guard lock{mutex_};
     progress_.phase = Phase::kGate;
     progress_.version = info.version;
-  }
-  const auto size = fs::file_size((*draft)->checkpoint());
-  auto examined = pipeline::examine(
-      pipeline::StoredChallenger{
-          .path = (*draft)->checkpoint(), .bytes = size, .written_bytes = size},
-      outside_.factory, champion ? &defender : nullptr, {channels, rows.unseen},
-      {options_.pipeline, options_.gate, outside_.clock, stop});
-  if (examined.report.outcome == pipeline::GateOutcome::kStopped) {
-    return fail(ErrorKind::kCancelled, "the gate was stopped");
-  }
-
-  Manifest manifest = manifest_of(info);
-  manifest.parent = run.champion->info.version;
-  manifest.seed = options_.origin.seed;
-  if (start != nullptr) manifest.start = start->info().version;
-  manifest.configuration = options_.origin.configuration;
-  manifest.num_series = rows.learned.size();
-  manifest.data = ranges_of(rows.learned, run.partition_of);
-  for (const pipeline::RowInterval& left_out : run.request.excluded) {
-    manifest.exclusions.push_back({left_out.series, left_out.start, left_out.end, run.request.why});
-  }
-  for (std::size_t i = 0; i < pipeline::kNumLeftOut; ++i) {
-    if (rows.left_out[i] == 0) continue;
-    manifest.excluded_rows[std::string{to_string(static_cast<pipeline::LeftOut>(i))}] =
-        rows.left_out[i];
-  }
-  manifest.calibration = calibration;
-  manifest.gate = gate_json(examined.report);
-  manifest.reason = run.request.trigger;
-  auto added = outside_.registry.add(std::move(*draft), std::move(manifest), run.request.by);
+  };
+  auto draft = outside_.registry.begin();
+  if (!draft) return Failure{std::move(draft.error())};
+  auto made = make_challenger(std::move(challenge), **draft,
+                              {outside_.factory, options_.pipeline, options_.gate, options_.origin,
+                               outside_.clock, show, on_trained, stop});
+  if (!made) return made;
+  made->champion = {};  // its scorer goes with this function
+  auto added = outside_.registry.add(std::move(*draft), made->manifest, run.request.by);
   if (!added) return fail(std::move(added.error()), "keeping the challenger");
-  return Trained{std::move(examined.report), std::move(examined.scorer), std::move(examined.group),
-                 info.version};
+  return made;
 }
 
-void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Trained> trained) {
+void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Challenger> trained) {
   if (run_ != run) return;
   if (!trained) {
     if (run->overdue) {
@@ -367,20 +269,18 @@ void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Trained> trai
     }
     return end("failed", "training_failed", trained.error().message);
   }
-  const std::string table = gate_table(trained->report);
+  const std::string& version = trained->manifest.version;
+  const pipeline::GateReport& gate = trained->report.gate;
+  spdlog::info("the gate of {}:\n{}", version, gate_table(gate));
   {
     const std::lock_guard lock{mutex_};
-    progress_.version = trained->version;
-    progress_.gate = table;
+    progress_.version = version;
+    progress_.report = std::make_shared<const ChallengerReport>(trained->report);
   }
-  spdlog::info("the gate of {}:\n{}", trained->version, table);
-  const pipeline::GateRuling ruling = rule(trained->report);
+  const pipeline::GateRuling ruling = rule(gate);
   if (ruling != pipeline::GateRuling::kPromote) {
-    const pipeline::GateCheck* failed = trained->report.failed();
-    return end(
-        ruling == pipeline::GateRuling::kWait ? "postponed" : "refused",
-        std::string{to_string(trained->report.reason())},
-        failed == nullptr ? std::string{to_string(trained->report.outcome)} : failed->sentence);
+    return end(ruling == pipeline::GateRuling::kWait ? "postponed" : "refused",
+               std::string{to_string(gate.reason())}, gate.sentence());
   }
   const auto now = outside_.champion(run->request.group);
   if (now != run->champion) {
@@ -388,7 +288,7 @@ void Retrainer::on_trained(const std::shared_ptr<Run>& run, Result<Trained> trai
   }
   run->challenger = trained->group;
   outside_.scoring.install(trained->group, std::move(trained->scorer));
-  const bool unproven = trained->report.outcome != pipeline::GateOutcome::kPassed;
+  const bool unproven = gate.outcome != pipeline::GateOutcome::kPassed;
   if (unproven || (options_.pipeline.retraining.promote_unfit && !run->request.unfit.empty())) {
     return replace_champion((unproven ? "not proven, without a shadow: " : "without a shadow: ") +
                             run->request.unfit);
@@ -449,12 +349,9 @@ void Retrainer::on_shadow(const pipeline::PartitionPipeline::ShadowReport& repor
   const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
       outside_.clock.monotonic() - run_->phase_began);
   const LearnedGroup& challenger = *run_->challenger;
-  const auto period = challenger.series.empty()
-                          ? std::chrono::microseconds{0}
-                          : challenger.series.begin()->second.windower.period();
-  const double budget = options_.pipeline.detector_for(period, challenger.series.size()).budget;
+  const pipeline::Pace pace = pipeline::pace_of(challenger, options_.pipeline);
   const ShadowRuling ruling =
-      pipeline::rule_shadow(report, elapsed, budget, options_.pipeline.retraining);
+      pipeline::rule_shadow(report, elapsed, pace.budget_per_row, options_.pipeline.retraining);
   {
     const std::lock_guard lock{mutex_};
     progress_.share =
@@ -462,9 +359,13 @@ void Retrainer::on_shadow(const pipeline::PartitionPipeline::ShadowReport& repor
                           static_cast<double>(options_.pipeline.retraining.shadow_rows));
   }
   if (ruling.outcome == ShadowRuling::Outcome::kGoesOn) return;
-  const auto slack = period * static_cast<std::int64_t>(options_.pipeline.window.length);
-  const std::string sentence =
-      fmt::format("{}; {}", ruling.sentence, pipeline::incident_diff(report, slack));
+  auto ended = std::make_shared<ChallengerReport>(*progress().report);
+  ended->incidents = pipeline::incident_diff(report, pace.slack);
+  const std::string sentence = fmt::format("{}; {}", ruling.sentence, to_text(*ended->incidents));
+  {
+    const std::lock_guard lock{mutex_};
+    progress_.report = std::move(ended);
+  }
   if (ruling.outcome != ShadowRuling::Outcome::kPromote) {
     return end("refused", std::string{to_string(ruling.outcome)}, sentence);
   }

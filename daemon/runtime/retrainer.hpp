@@ -18,6 +18,7 @@
 #include "daemon/pipeline/gate.hpp"
 #include "daemon/pipeline/retrain_policy.hpp"
 #include "daemon/pipeline/retraining.hpp"
+#include "daemon/runtime/challenger.hpp"
 #include "daemon/runtime/model_registry.hpp"
 #include "daemon/runtime/partition_task.hpp"
 #include "daemon/runtime/reservoir.hpp"
@@ -72,7 +73,8 @@ class Retrainer {
     std::string outcome;   ///< Of the last run: "promoted", "refused", "postponed", "failed".
     std::string reason;    ///< Reason code of a refusal: of the gate or of the shadow.
     std::string sentence;  ///< For people.
-    std::string gate;      ///< gate_table of the last run.
+    /// Of the last run, once it is through the gate.
+    std::shared_ptr<const ChallengerReport> report;
     std::uint64_t runs = 0;
     std::uint64_t promoted = 0;
     std::uint64_t refused = 0;
@@ -116,12 +118,11 @@ class Retrainer {
  private:
   struct Run;
   struct Swap;
-  struct Trained;
 
   void start(Request request);
   void train(std::shared_ptr<Run> run, std::stop_token stop);
-  [[nodiscard]] Result<Trained> make_challenger(Run& run, const std::stop_token& stop);
-  void on_trained(const std::shared_ptr<Run>& run, Result<Trained> trained);
+  [[nodiscard]] Result<Challenger> train_challenger(Run& run, const std::stop_token& stop);
+  void on_trained(const std::shared_ptr<Run>& run, Result<Challenger> trained);
   [[nodiscard]] pipeline::GateRuling rule(const pipeline::GateReport& report);
   void begin_shadow();
   void replace_champion(const std::string& why);

@@ -3,15 +3,20 @@
 #include <gmock/gmock.h>
 
 #include "tests/runtime/judged_chunks.hpp"
+#include "tests/support/histories.hpp"
+#include "tests/support/manual_clock.hpp"
+#include "tests/support/persistence_model.hpp"
 
 namespace anomalyd::pipeline {
 namespace {
 
 using Outcome = ShadowRuling::Outcome;
-using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 using testing::judged_chunk;
 using testing::kMinute;
+using testing::ManualClock;
+using testing::PersistenceFactory;
+using testing::wandering;
 
 PipelineOptions options() {
   PipelineOptions all;
@@ -98,8 +103,68 @@ TEST_F(ShadowRule, CountsIncidentsThatBothOpened) {
                        {"a", EventTime{60s}, true},
                        {"b", EventTime{0s}, true},
                        {"c", EventTime{0s}, false}};
-  EXPECT_THAT(incident_diff(report_, 2min),
-              HasSubstr("1 incidents of both, 1 of the champion alone, 1 of the challenger alone"));
+  const IncidentDiff diff = incident_diff(report_, 2min);
+  EXPECT_EQ(to_text(diff),
+            "1 incidents of both, 1 of the champion alone, 1 of the challenger alone");
+  ASSERT_EQ(diff.alone.size(), 2U);
+  EXPECT_EQ(diff.alone[0].series, "b");
+  EXPECT_TRUE(diff.alone[0].of_challenger);
+  EXPECT_EQ(diff.alone[1].series, "c");
+}
+
+/// Two models of the same rows, and what comes behind them.
+class ReplayedShadow : public ::testing::Test {
+ protected:
+  ReplayedShadow() {
+    options_.training.rows = 1000;
+    options_.training.detect_counters = false;
+    const std::vector<History> rows{wandering("a", 0, 1000, 3, 1), wandering("b", 0, 1000, 3, 2)};
+    const std::vector<Channel> channels{{"x", ""}, {"y", ""}, {"z", ""}};
+    for (Learned& one : models_) {
+      one = learn(rows, channels, factory_, options_, [](const auto&) {}, {}).value();
+    }
+    newest_ = {wandering("a", 1000, 1600, 3, 1), wandering("b", 1000, 1600, 3, 2)};
+  }
+  static Candidate candidate(const Learned& model) { return {model.scorer.get(), model.group}; }
+  Result<PartitionPipeline::ShadowReport> replayed() {
+    return replay_shadow(candidate(models_[1]), candidate(models_[0]), newest_,
+                         {options_, gate_, clock_, stop_.get_token()});
+  }
+
+  PipelineOptions options_;
+  GateOptions gate_;
+  ManualClock clock_;
+  std::stop_source stop_;
+  PersistenceFactory factory_;
+  Learned models_[2];
+  std::vector<History> newest_;
+};
+
+TEST_F(ReplayedShadow, BothOpenTheSameIncidents) {
+  for (std::size_t i = 300; i < 320; ++i) newest_[1].rows[3 * i] += i % 2 == 0 ? 40 : -40;
+  const auto report = replayed();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->rows, 1200U) << "they go on where training ended: all are judged";
+  EXPECT_EQ(report->first.time_since_epoch().count(), newest_[0].times.front());
+  EXPECT_EQ(report->newest.time_since_epoch().count(), newest_[0].times.back());
+  EXPECT_EQ(report->champion_alerts, report->challenger_alerts);
+  const Pace pace = pace_of(*models_[1].group, options_);
+  const IncidentDiff diff = incident_diff(*report, pace.slack);
+  EXPECT_GE(diff.both, 1U);
+  EXPECT_TRUE(diff.alone.empty());
+  EXPECT_EQ(report->incidents.front().series, "b");
+  EXPECT_EQ(rule_ended_shadow(*report, pace.budget_per_row, options_.retraining).outcome,
+            ShadowRuling::Outcome::kPromote);
+}
+
+TEST_F(ReplayedShadow, TakesNoMoreRowsThanTheGateAndCanBeStopped) {
+  gate_.max_rows = 700;
+  const auto report = replayed();
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_LE(report->rows, 700U);
+  EXPECT_GE(report->rows, 600U);
+  stop_.request_stop();
+  EXPECT_EQ(replayed().error().kind, ErrorKind::kCancelled);
 }
 
 EventTime minute(std::int64_t row) { return EventTime{std::chrono::microseconds{row * kMinute}}; }
@@ -120,6 +185,21 @@ const std::vector<Label>& faults() {
 
 bool holds(const std::vector<History>& histories, std::int64_t row) {
   return std::ranges::find(histories.front().times, row * kMinute) != histories.front().times.end();
+}
+
+TEST(RetrainingRows, BehindThoseLearnedAllAreThereButForDataFaults) {
+  auto series = one_series();
+  series[0][0].marks[990] = RowMark::kDataFault;
+  const RetrainingRows rows = retraining_rows(series, {}, {}, {});
+  ASSERT_EQ(rows.learned.size(), 1U);
+  const std::int64_t last = rows.learned[0].times.back() / kMinute;
+  const std::vector<History> behind = rows_behind(rows.learned, series, {});
+  ASSERT_EQ(behind.size(), 1U);
+  EXPECT_EQ(behind[0].times.front(), (last + 1) * kMinute);
+  EXPECT_EQ(behind[0].size(), static_cast<std::size_t>(1000 - last - 2));
+  EXPECT_TRUE(holds(behind, 955)) << "an incident";
+  EXPECT_FALSE(holds(behind, 990));
+  EXPECT_TRUE(rows_behind({}, series, {}).empty()) << "nothing of the series was learned";
 }
 
 TEST(RetrainingRows, LeaveFaultsOut) {

@@ -193,7 +193,7 @@ class ServiceRetraining : public ::testing::Test {
 TEST_F(ServiceRetraining, AChallengerThatPassesGateAndShadowServes) {
   start();
   retrain(R"({"by":"anna","why":"a try"})");
-  ASSERT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence << progress().gate;
+  ASSERT_TRUE(reaches(Retrainer::Phase::kShadow)) << progress().sentence;
   EXPECT_EQ(serving(), "test") << "only the champion decides";
   EXPECT_EQ(champion().version, "test");
   topic_.written->store(kRowsBefore + 300);
@@ -201,6 +201,14 @@ TEST_F(ServiceRetraining, AChallengerThatPassesGateAndShadowServes) {
   const Retrainer::Progress end = outcome();
   EXPECT_EQ(end.outcome, "promoted") << end.reason << ": " << end.sentence;
   EXPECT_THAT(end.sentence, HasSubstr("rows"));
+  ASSERT_NE(end.report, nullptr);
+  EXPECT_EQ(end.report->gate.challenger, "second");
+  ASSERT_TRUE(end.report->incidents) << "the shadow has been";
+  EXPECT_GE(end.report->incidents->rows, 400u);
+  const json status = json::parse(service_->status().json()).at("retraining");
+  EXPECT_THAT(status.at("gate").get<std::string>(), HasSubstr("challenger second, champion test"));
+  EXPECT_EQ(status.at("report").at("gate").at("outcome"), "passed");
+  EXPECT_EQ(status.at("report").at("incidents").at("rows"), end.report->incidents->rows);
   EXPECT_TRUE(eventually([&] { return serving() == "second"; }));
   EXPECT_EQ(champion().version, "second");
   EXPECT_EQ(champion().previous, "test");
