@@ -18,6 +18,7 @@ NotJudged SeriesTrack::append(const Windower::Row& row, std::span<const double> 
   if (row.restart) {
     filled_ = 0;
     holes_.clear();
+    hole_at_ = 0;
     holes_in_window_ = 0;
     scaler.restart();
   }
