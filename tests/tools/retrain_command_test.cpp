@@ -34,7 +34,6 @@ using runtime::ModelRegistry;
 using ::testing::AllOf;
 using testing::anomalyctl;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::Ran;
 using ::testing::SizeIs;
 
