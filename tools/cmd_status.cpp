@@ -44,6 +44,22 @@ std::vector<std::string> self_test_lines(const json& test) {
   return lines;
 }
 
+/// What is under way, and what became of the last one.
+std::vector<std::string> retraining_lines(const json& retraining) {
+  const auto of = [&](const char* name) { return retraining.at(name).get<std::string>(); };
+  std::vector<std::string> lines;
+  if (const std::string phase = of("phase"); phase != "idle") {
+    lines.push_back(fmt::format("{} {} {:.0f} %, started by {}", phase, of("stage"),
+                                100 * retraining.at("share").get<double>(), of("trigger")));
+  }
+  if (const std::string outcome = of("outcome"); !outcome.empty()) {
+    const std::string reason = of("reason");
+    lines.push_back(fmt::format("{} {}{}{}: {}", of("version"), outcome, reason.empty() ? "" : ", ",
+                                reason, of("sentence")));
+  }
+  return lines;
+}
+
 /// The /status document of the daemon, for a person.
 std::string status_screen(const json& status) {
   const json& input = status.at("input");
@@ -78,6 +94,7 @@ std::string status_screen(const json& status) {
       add("chosen", choice);
     }
   }
+  for (const std::string& line : retraining_lines(status.at("retraining"))) add("retraining", line);
   for (const std::string& line : self_test_lines(status.at("self_test"))) add("self-test", line);
   for (const auto& [where, what] : status.at("trouble").items()) {
     if (!what.get<std::string>().empty()) add("trouble", where + ": " + what.get<std::string>());

@@ -157,8 +157,13 @@ ShadowRuling rule_shadow(const PartitionPipeline::ShadowReport& report,
                          std::chrono::milliseconds elapsed, double budget_per_row,
                          const RetrainingOptions& options) {
   using Outcome = ShadowRuling::Outcome;
+  const bool long_enough = options.shadow_time.count() == 0 ||
+                           (report.rows > 0 && report.newest - report.first >= options.shadow_time);
+  const bool ended = report.rows >= options.shadow_rows && long_enough;
+  // Before its end it may use up what the whole of it allows: a few rows say little.
+  const auto rows = ended ? report.rows : std::max(report.rows, options.shadow_rows);
   const double usual = std::max(static_cast<double>(report.champion_alerts),
-                                budget_per_row * static_cast<double>(report.rows));
+                                budget_per_row * static_cast<double>(rows));
   const double bound = usual + 3 * std::sqrt(usual + 1);
   const std::string figures =
       fmt::format("{} rows, {} alerts of the challenger and {} of the champion, at most {:.1f}",
@@ -166,9 +171,7 @@ ShadowRuling rule_shadow(const PartitionPipeline::ShadowReport& report,
   if (static_cast<double>(report.challenger_alerts) > bound) {
     return {Outcome::kAlarmHappy, figures};
   }
-  const bool long_enough = options.shadow_time.count() == 0 ||
-                           (report.rows > 0 && report.newest - report.first >= options.shadow_time);
-  if (report.rows >= options.shadow_rows && long_enough) return {Outcome::kPromote, figures};
+  if (ended) return {Outcome::kPromote, figures};
   if (elapsed < options.shadow_deadline) return {Outcome::kGoesOn, figures};
   return {
       Outcome::kStarved,

@@ -178,9 +178,8 @@ void Retrainer::start(Request request) {
     progress_.failed = before.failed;
   }
   enter(Phase::kTraining);
-  spdlog::info("retraining the model of {}: {}, {}", run->request.group, run->request.trigger,
-               run->request.why);
-  note("retraining", run->request.trigger + ": " + run->request.why);
+  spdlog::info("retraining the model of {}: {}", run->request.group, run->request.why);
+  note("retraining", run->request.why);
   const auto begin = [this, run] {
     outside_.flush_reservoir([this, run] {
       asio::post(outside_.control, [this, run] {

@@ -85,7 +85,7 @@ class Retrainer {
   struct Request {
     std::string group;                              ///< Group key.
     std::string trigger;                            ///< "command", "schedule", ...
-    std::string why;                                ///< A sentence.
+    std::string why;                                ///< "command: new cooling"; all that hold.
     std::string by;                                 ///< "anomalyd", or who asked.
     std::vector<pipeline::RowInterval> excluded{};  ///< Left out besides what is usual.
     std::uint64_t normal_rows = 0;                  ///< GroupFacts::normal_rows now.

@@ -1,5 +1,6 @@
 // The models of the service: loading them at the start, and commands about them while it runs.
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -258,7 +259,8 @@ void Service::retrain(ModelRequest request, pipeline::Trigger trigger,
   }
   retrainer_->request({.group = group->key,
                        .trigger = std::string{to_string(trigger)},
-                       .why = request.why.empty() ? "asked for" : request.why,
+                       .why = fmt::format("{}: {}", to_string(trigger),
+                                          request.why.empty() ? "asked for" : request.why),
                        .by = asker(request)});
   done(to_json(Promoted{.group = group->id, .version = {}, .previous = {}, .warnings = {}}));
 }

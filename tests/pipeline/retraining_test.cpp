@@ -92,6 +92,8 @@ TEST_F(ShadowRule, EndsAtItsDeadlineWhateverCame) {
 
 TEST_F(ShadowRule, RefusesAFloodAtOnce) {
   report_.rows = 100;
+  report_.challenger_alerts = 5;
+  EXPECT_EQ(rule(), Outcome::kGoesOn) << "fewer than the whole shadow may have";
   report_.challenger_alerts = 9;
   EXPECT_EQ(rule(), Outcome::kAlarmHappy);
   report_.champion_alerts = 9;
