@@ -43,7 +43,7 @@ test: all ## Build all, run every test but the slow ones, Kafka included
 	@ctest --preset release -j $(JOBS) -LE slow
 
 .PHONY: test-slow
-test-slow: all ## The tests that take minutes: crashes and outages
+test-slow: all ## The tests that take minutes: crashes, outages, what models and gate are good for
 	@$(SETUP) $(TEST_KAFKA) scripts
 	@ctest --preset release -L slow
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
@@ -162,6 +163,31 @@ Failure unknown_name(std::string_view name) {
                   : fmt::format("unknown section '{}'; did you mean '{}'?", name, nearest));
 }
 
+/// What effective_json wrote of an option. An empty value means that it is not set.
+std::optional<Value> value_of(const Option& option, const nlohmann::ordered_json& place) {
+  if (place.is_boolean()) return Value{place.get<bool>()};
+  if (place.is_number() && option.kind == Kind::kNumber) return Value{place.get<double>()};
+  if (place.is_number_integer()) return Value{place.get<std::int64_t>()};
+  if (!place.is_string()) return std::nullopt;
+  const auto text = place.get<std::string>();
+  if (!option.zero.empty() && text == option.zero) return zero_of(option.kind);
+  if (option.kind == Kind::kList) {
+    TextList list;
+    const bool bracketed = text.starts_with('[') && text.ends_with(']');
+    std::string_view left{text};
+    if (bracketed) left = left.substr(1, text.size() - 2);
+    while (!left.empty()) {
+      const std::size_t end = std::min(left.find(", "), left.size());
+      list.emplace_back(left.substr(0, end));
+      left.remove_prefix(std::min(end + 2, left.size()));
+    }
+    return Value{std::move(list)};
+  }
+  if (option.kind == Kind::kMap || option.kind == Kind::kRecords) return Value{};
+  if (text.empty() && option.kind != Kind::kText) return Value{};
+  return parse_scalar(option.kind, text);
+}
+
 // ---- the reference page
 // --------------------------------------------------------------------------
 
@@ -220,6 +246,41 @@ This page is generated from the table that the loader uses.
 )";
 
 }  // namespace
+
+std::string effective_json(const Options& options, const std::vector<std::string_view>& sections) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::object();
+  for (const Option& option : schema().options()) {
+    if (std::ranges::none_of(sections, [&](auto s) { return is_within(option.path, s); })) continue;
+    const Value value = option.get(options);
+    auto& place = all[option.path];
+    if (const auto* flag = std::get_if<bool>(&value)) {
+      place = *flag;
+    } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+      place = *integer;
+    } else if (const auto* number = std::get_if<double>(&value)) {
+      place = *number;
+    } else {
+      place = in_words(option, value);
+    }
+  }
+  return all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+Result<Options> with_effective(Options base, std::string_view json) {
+  const auto all = nlohmann::ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (!all.is_object()) return fail(ErrorKind::kIncompatible, "found no object of options");
+  for (const auto& [path, place] : all.items()) {
+    const Option* option = schema().find(path);
+    const auto value = option == nullptr ? std::nullopt : value_of(*option, place);
+    if (!value || (value->index() != 0 && !option->set(base, *value))) {
+      return fail(ErrorKind::kIncompatible,
+                  fmt::format("found {}: {}; expected {}", path, place.dump(),
+                              option == nullptr ? "no such option" : expectation(*option)));
+    }
+  }
+  base.model.window = base.pipeline.window.length;
+  return base;
+}
 
 std::string print(const Loaded& loaded) { return Printer{loaded}.print(); }
 

@@ -16,18 +16,29 @@ void add_operation_rows(Schema& schema) {
       .range(0ms, 60s)
       .help("How long a window may wait for others: the latency that batching adds.");
 
+  schema.section("self_test",
+                 "Small faults in copies of live rows, to see all the time which ones are found.");
+  schema.option("self_test.enabled", FIELD(service.self_test.enabled))
+      .help("Whether that is done. Nothing of it reaches alerts, thresholds or what is learned.");
+  schema.option("self_test.interval", FIELD(service.self_test.interval))
+      .range(1s, 24h)
+      .help("Time between two series that are tested; more where a test takes long.");
+
   schema.section("state", "What survives a restart.");
   schema.option("state.dir", FIELD(service.state_dir))
       .form("a folder")
-      .help("Folder for snapshots and models.");
+      .help("Folder for snapshots, models and the audit log. One daemon works on it at a time.");
   schema.option("state.snapshot_interval", FIELD(service.snapshot_interval))
       .range(1s, 1h)
       .help("Time between two snapshots.");
 
-  schema.section("http", "Metrics, health and status.");
+  schema.section("http", "Metrics, health, status and commands.");
   schema.option("http.listen", FIELD(service.http.listen))
-      .form("host:port")
-      .help("Where /metrics, /healthz, /readyz and /status are served. Empty: nowhere.");
+      .form("host:port or unix:PATH")
+      .help("Where /metrics, /healthz, /readyz, /status and /models are served. Empty: nowhere.");
+  schema.option("http.remote_commands", FIELD(service.http.remote_commands))
+      .help(
+          "Take commands, such as to promote a model, from other hosts too. There is no password.");
 
   schema.section("log", "What is logged, and how.");
   schema

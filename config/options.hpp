@@ -52,6 +52,9 @@ struct Options {
   KafkaOptions kafka;
   InputOptions input;
   std::string alert_topic;
+  std::string audit_topic;     ///< Steps in the lives of models; empty: only the file.
+  std::string feedback_topic;  ///< What people say of incidents; empty: none.
+  std::string control_topic;   ///< Commands about models; empty: none.
   pipeline::PipelineOptions pipeline;
   models::TorchModelFactory::Options model;  ///< Its window follows pipeline.window.
   runtime::ServiceOptions service;

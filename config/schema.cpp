@@ -52,6 +52,8 @@ Schema build() {
   Schema schema;
   add_input_rows(schema);
   add_detection_rows(schema);
+  add_retraining_rows(schema);
+  add_gate_rows(schema);
   add_operation_rows(schema);
   return schema;
 }

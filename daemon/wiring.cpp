@@ -4,8 +4,10 @@
 
 #include <utility>
 
+#include "config/describe.hpp"
 #include "connectors/codec/sample_decoder.hpp"
 #include "connectors/kafka/kafka_admin.hpp"
+#include "connectors/kafka/kafka_feed.hpp"
 #include "connectors/kafka/kafka_sinks.hpp"
 #include "connectors/kafka/kafka_source.hpp"
 #include "models/plan.hpp"
@@ -34,12 +36,14 @@ Status prepare_topic(connectors::KafkaAdmin& admin,
 
 /// The alert topic is compacted: the newest message of an incident replaces the ones before.
 Status prepare_topics(const connectors::KafkaOptions& kafka, const std::string& alerts,
-                      const std::string& dead_letters) {
+                      const std::vector<std::string>& others) {
   auto admin = connectors::KafkaAdmin::connect(kafka, log_kafka);
   if (!admin) return Failure{std::move(admin.error())};
   auto prepared = prepare_topic(**admin, {alerts, -1, -1, {{"cleanup.policy", "compact"}}});
-  if (!prepared || dead_letters.empty()) return prepared;
-  return prepare_topic(**admin, {dead_letters, -1, -1, {}});
+  for (const std::string& topic : others) {
+    if (prepared && !topic.empty()) prepared = prepare_topic(**admin, {topic, -1, -1, {}});
+  }
+  return prepared;
 }
 
 /// The record headers that series ids are made of: "header:region" names one.
@@ -52,11 +56,21 @@ std::vector<std::string> headers_in(const std::vector<std::string>& series_from)
   return headers;
 }
 
-/// Labels come with `anomalyctl train` alone.
+/// How a topic of requests is opened; empty without one.
+runtime::RequestTopic::OpenFn feed(const connectors::KafkaOptions& kafka, const std::string& topic,
+                                   connectors::KafkaFeed::Start start) {
+  if (topic.empty()) return {};
+  return [kafka, topic, start](std::optional<std::vector<Position>> from) {
+    return connectors::KafkaFeed::open(kafka, topic, start, std::move(from), log_kafka);
+  };
+}
+
+/// At the start there are no labels: they come with `anomalyctl train`, or with feedback later.
 std::optional<std::string> complaint_of_labels(const config::Options& options) {
   if (!models::needs_labels(options.model.kind) || !options.service.checkpoint.empty()) return {};
   return "'" + options.model.kind +
-         "' learns from labels, which the daemon has none of; expected model.checkpoint to name "
+         "' learns from labels, which there are none of at the start; expected model.checkpoint to "
+         "name "
          "what `anomalyctl train --train-labels` wrote";
 }
 
@@ -83,6 +97,17 @@ config::Context context_of_parts() {
   return context;
 }
 
+runtime::ModelOrigin origin_of(const config::Options& options) {
+  return {config::effective_json(options, {"input.channels", "window", "training", "model"}),
+          options.model.seed};
+}
+
+void adapt_to_records(config::Options& options) {
+  if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
+    options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
+  }
+}
+
 Result<std::unique_ptr<runtime::Service>> build_service(config::Options options, Clock& clock) {
   const connectors::KafkaOptions kafka = options.kafka.for_clients();
   runtime::Service::Parts parts;
@@ -94,6 +119,10 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   auto models = models::TorchModelFactory::create(options.model);
   if (!models) return fail(std::move(models.error()), "setting up the models");
   parts.models = std::move(*models);
+
+  auto lock = runtime::StateLock::acquire(options.service.state_dir, "anomalyd");
+  if (!lock) return fail(std::move(lock.error()), "opening the state folder");
+  parts.lock = *std::move(lock);
 
   connectors::KafkaSource::Options source{};
   source.kafka = kafka;
@@ -111,9 +140,14 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
   if (!alerts) return fail(std::move(alerts.error()), "connecting to the alert topic");
   parts.alerts = std::move(*alerts);
   parts.prepare = [kafka, alerts = options.alert_topic,
-                   dead_letters = options.input.dead_letter_topic] {
-    return prepare_topics(kafka, alerts, dead_letters);
+                   others = std::vector{options.input.dead_letter_topic, options.audit_topic,
+                                        options.feedback_topic, options.control_topic}] {
+    return prepare_topics(kafka, alerts, others);
   };
+  // A daemon that is new learns what was said before it came, and does not do what was asked for.
+  parts.open_feedback =
+      feed(kafka, options.feedback_topic, connectors::KafkaFeed::Start::kBeginning);
+  parts.open_control = feed(kafka, options.control_topic, connectors::KafkaFeed::Start::kEnd);
 
   if (!options.input.dead_letter_topic.empty()) {
     auto dead = connectors::KafkaDeadLetterSink::connect({kafka, options.input.dead_letter_topic},
@@ -122,9 +156,14 @@ Result<std::unique_ptr<runtime::Service>> build_service(config::Options options,
     parts.dead_letters = std::move(*dead);
   }
 
-  if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
-    options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
+  if (!options.audit_topic.empty()) {
+    auto audit = connectors::KafkaAuditSink::connect({kafka, options.audit_topic}, log_kafka);
+    if (!audit) return fail(std::move(audit.error()), "connecting to the audit topic");
+    parts.audit = std::move(*audit);
   }
+
+  options.service.origin = origin_of(options);
+  adapt_to_records(options);
   return runtime::Service::create(std::move(options.service), options.pipeline, std::move(parts),
                                   clock);
 }

@@ -258,11 +258,25 @@ Result<Fitted> minimise_slots(const WindowLoss& loss, const std::vector<at::Tens
   return Fitted{std::move(best).take(), epoch};
 }
 
+// Where training begins: at the weights of the run if all of them fit, else at `fresh` ones.
+std::vector<at::Tensor> first_weights(const std::vector<at::Tensor>& fresh, const FitRun& run) {
+  if (run.start.size() < fresh.size()) return fresh;
+  std::vector<at::Tensor> weights;
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    if (run.start[i].numel() != fresh[i].numel() || run.start[i].size(-1) != fresh[i].size(-1)) {
+      return fresh;
+    }
+    weights.push_back(run.start[i].to(fresh[i].device()).view_as(fresh[i]));
+  }
+  return weights;
+}
+
 }  // namespace
 
-Result<Fitted> minimise(const WindowLoss& loss, const std::vector<at::Tensor>& parameters,
+Result<Fitted> minimise(const WindowLoss& loss, const std::vector<at::Tensor>& fresh,
                         const TrainingRows& rows, std::int64_t window, const FitRun& run,
                         const Conditions& conditions) {
+  const std::vector<at::Tensor> parameters = first_weights(fresh, run);
   // The pooled slot has many more windows than the others: it takes its steps by itself.
   const std::int64_t own = rows.num_slots() - 1;
   FitRun part = run;

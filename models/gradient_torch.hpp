@@ -26,7 +26,8 @@ struct TrainingBatch {
 using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& parameters,
                                             const TrainingBatch& batch)>;
 
-/// Minimises `loss` from `parameters`; slots of single series share the same products.
+/// Minimises `loss`, beginning at the weights of the run or else at `fresh` ones; slots of single
+/// series share the same products.
 ///
 /// Adam (Kingma and Ba 2015) with the gradient of each network clipped by itself; every one keeps
 /// the weights of its best epoch on the last quarter of its rows and stops counting when it has
@@ -35,8 +36,7 @@ using WindowLoss = std::function<at::Tensor(const std::vector<at::Tensor>& param
 /// so that anomalies among the validation rows do not decide. Where rows are labelled, a quarter of
 /// each batch is drawn from windows whose newest row is. Slots that are too many for one step's
 /// memory are fitted in turn. Errors: kCancelled.
-[[nodiscard]] Result<Fitted> minimise(const WindowLoss& loss,
-                                      const std::vector<at::Tensor>& parameters,
+[[nodiscard]] Result<Fitted> minimise(const WindowLoss& loss, const std::vector<at::Tensor>& fresh,
                                       const TrainingRows& rows, std::int64_t window,
                                       const FitRun& run, const Conditions& conditions = {});
 

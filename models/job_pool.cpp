@@ -4,23 +4,33 @@
 
 namespace anomalyd::models {
 
-JobPool::JobPool(std::size_t threads, const std::function<void()>& prepare) {
-  for (std::size_t i = 1; i < threads; ++i) {
-    workers_.emplace_back([this, prepare] { work(prepare); });
+JobPool::JobPool(std::size_t threads, std::function<void()> prepare)
+    : threads_{threads}, prepare_{std::move(prepare)} {}
+
+JobPool::~JobPool() { stop_workers(); }
+
+void JobPool::start_workers() {
+  stop_workers();
+  stopping_ = false;
+  caller_ = std::this_thread::get_id();
+  for (std::size_t i = 1; i < threads_; ++i) {
+    workers_.emplace_back([this, round = round_] { work(round); });
   }
 }
 
-JobPool::~JobPool() {
+void JobPool::stop_workers() {
   {
     const std::scoped_lock lock{mutex_};
     stopping_ = true;
   }
   wake_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
 }
 
 void JobPool::run(std::size_t count, const std::function<void(std::size_t)>& job) {
-  const bool share = count > 1 && !workers_.empty();
+  const bool share = count > 1 && threads_ > 1;
+  if (share && caller_ != std::this_thread::get_id()) start_workers();
   {
     const std::scoped_lock lock{mutex_};
     job_ = &job;
@@ -39,9 +49,9 @@ void JobPool::run(std::size_t count, const std::function<void(std::size_t)>& job
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 
-void JobPool::work(const std::function<void()>& prepare) {
-  prepare();
-  std::size_t seen = 0;
+/// Takes part in all rounds after `seen`.
+void JobPool::work(std::size_t seen) {
+  prepare_();
   std::unique_lock lock{mutex_};
   for (;;) {
     wake_.wait(lock, [&] { return stopping_ || round_ != seen; });

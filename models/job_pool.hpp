@@ -17,11 +17,14 @@ namespace anomalyd::models {
 /// meet once per batch and not once per product. Not OpenMP: its workers spin between regions, and
 /// take the core from the threads that feed the scorer.
 ///
-/// Threads  one call of `run` at a time.
+/// Threads  one call of `run` at a time. Workers have the priority of the thread that calls, as
+/// they
+///          are started by its first call: a model is trained on a thread of low priority, and then
+///          serves on another.
 class JobPool {
  public:
   /// `threads` >= 1, the caller's included. `prepare` runs first on each worker.
-  JobPool(std::size_t threads, const std::function<void()>& prepare);
+  JobPool(std::size_t threads, std::function<void()> prepare);
   ~JobPool();
   JobPool(const JobPool&) = delete;
   JobPool& operator=(const JobPool&) = delete;
@@ -30,12 +33,17 @@ class JobPool {
   /// of a job is thrown here; jobs not yet begun are then left out.
   void run(std::size_t count, const std::function<void(std::size_t)>& job);
 
-  [[nodiscard]] std::size_t threads() const noexcept { return workers_.size() + 1; }
+  [[nodiscard]] std::size_t threads() const noexcept { return threads_; }
 
  private:
-  void work(const std::function<void()>& prepare);
+  void start_workers();
+  void stop_workers();
+  void work(std::size_t seen);
   void take_jobs() noexcept;
 
+  const std::size_t threads_;
+  const std::function<void()> prepare_;
+  std::thread::id caller_;  // that the workers were started by
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable idle_;

@@ -50,6 +50,8 @@ struct FitRun {
   FitOptions options;
   std::function<void(double share, double loss)> progress;  ///< Share of this fit, 0..1.
   std::stop_token stop;
+  /// Weights to begin at, slot for slot, where they have the shapes that are asked for.
+  std::vector<at::Tensor> start{};
 };
 
 /// A fitted member before its weights are adopted.

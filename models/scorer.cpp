@@ -245,6 +245,23 @@ std::size_t TorchScorer::window(std::size_t member) const {
   return member < members_.size() ? members_[member].member->lags().size() : 0;
 }
 
+std::vector<at::Tensor> TorchScorer::weights_of(const MemberSpec& spec,
+                                                std::span<const std::string> series) const {
+  const auto found = std::ranges::find(members_, spec.name, &NamedMember::name);
+  if (found == members_.end() || found->member->kind() != spec.kind) return {};
+  std::vector<at::Tensor> weights = found->member->weights();
+  if (found->member->shape().slots == 1) return weights;
+  std::vector<std::int64_t> slots{0};
+  for (const std::string& id : series) {
+    const auto slot = std::ranges::find(info_.slots, id);
+    slots.push_back(slot == info_.slots.end() ? 0 : 1 + (slot - info_.slots.begin()));
+  }
+  for (at::Tensor& weight : weights) {
+    weight = weight.index_select(0, at::tensor(slots, at::kLong).to(weight.device()));
+  }
+  return weights;
+}
+
 Checkpoint TorchScorer::to_checkpoint(std::vector<at::Tensor>& storage) const {
   Checkpoint checkpoint;
   checkpoint.kind = info_.kind;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,11 @@ class TorchScorer final : public Scorer {
 
   /// The model as a checkpoint. `storage` receives the tensors whose bytes the result points to.
   [[nodiscard]] Checkpoint to_checkpoint(std::vector<at::Tensor>& storage) const;
+
+  /// Weights of the member of this name and kind, for slots of these series behind the pooled one;
+  /// a series without a slot begins at the pooled one. None if there is no such member.
+  [[nodiscard]] std::vector<at::Tensor> weights_of(const MemberSpec& spec,
+                                                   std::span<const std::string> series) const;
 
  private:
   void place();

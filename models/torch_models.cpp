@@ -1,10 +1,14 @@
 #include "models/torch_models.hpp"
 
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <limits>
 #include <set>
+#include <span>
 #include <sstream>
 #include <utility>
 
@@ -130,8 +134,26 @@ FitRun make_run(const Options& options, std::stop_token stop) {
            .corruption = options.corruption,
            .amount = options.corruption_amount},
           {},
-          std::move(stop)};
+          std::move(stop),
+          {}};
 }
+
+// On an accelerator, what this thread does goes to a stream of its own while this lives, so that
+// batches that are scored meanwhile need not wait for it. Nothing on a CPU.
+class OwnStream {
+ public:
+  explicit OwnStream(const at::Device& device) {
+    if (device.is_cpu()) return;
+    guard_.reset_stream(c10::impl::VirtualGuardImpl{device.type()}.getStreamFromGlobalPool(device));
+  }
+  // Before another stream uses what was computed on this one.
+  void finish() const {
+    if (const auto stream = guard_.current_stream()) stream->synchronize();
+  }
+
+ private:
+  c10::OptionalStreamGuard guard_;
+};
 
 std::string to_text(const std::vector<double>& values) {
   std::ostringstream text;
@@ -156,7 +178,10 @@ void add_notes(const MemberSpec& asked, const Member& fitted, std::vector<std::s
 
 // Fits the planned members one after the other. Faults among labelled rows teach only what tells
 // classes apart.
+//
+// `start` may be null; `own` are the series with slots of their own.
 Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& all_rows, FitRun run,
+                                         const TorchScorer* start, std::span<const std::string> own,
                                          const ProgressFn& progress, TrainingReport& report) {
   std::vector<NamedMember> members;
   for (const MemberSpec& spec : plan.members) {
@@ -171,6 +196,7 @@ Result<std::vector<NamedMember>> fit_all(const Plan& plan, const TrainingRows& a
     TrainingRows rows = all_rows;
     if ((*member)->num_classes() == 0) rows.labels = at::Tensor{};
     if (plan.scope == ModelScope::kPooledNetworks && (*member)->is_network()) rows.slots.resize(1);
+    if (start != nullptr && (*member)->is_network()) run.start = start->weights_of(spec, own);
     auto fitted = (*member)->fit(rows, run);
     if (!fitted) return Failure{std::move(fitted.error())};
     add_notes(spec, **member, report.notes);
@@ -281,10 +307,10 @@ Result<std::vector<at::Tensor>> read_weights(const StoredMember& stored, const M
     weights.push_back(at::empty(weight.sizes, at::kFloat));
     std::memcpy(weights.back().data_ptr(), weight.bytes.data(), weight.bytes.size());
     if (!weights.back().isfinite().all().item<bool>()) {
-      return fail(ErrorKind::kIncompatible, "member '" + stored.spec.name + "': found weight '" +
-                                                weight.name +
-                                                "' with values that are no numbers; expected "
-                                                "finite ones");
+      return fail(ErrorKind::kNotFinite, "member '" + stored.spec.name + "': found weight '" +
+                                             weight.name +
+                                             "' with values that are no numbers; expected "
+                                             "finite ones");
     }
   }
   return weights;
@@ -346,18 +372,21 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
   return without_exceptions([&]() -> Result<std::unique_ptr<Scorer>> {
     const at::NoGradGuard no_grad;
     at::set_num_threads(static_cast<int>(options_.threads));
+    const OwnStream stream{at::Device{options_.device}};
     const MonotonicTime start = system_clock().monotonic();
     const std::vector<std::size_t> own = own_slots(set, options_, plan->scope);
     const TrainingRows rows = make_training_rows(set, own, options_.device);
     report = {};
-    auto members = fit_all(*plan, rows, make_run(options_, std::move(stop)), progress, report);
+    ModelInfo info;
+    for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
+    auto members =
+        fit_all(*plan, rows, make_run(options_, std::move(stop)),
+                dynamic_cast<const TorchScorer*>(set.start), info.slots, progress, report);
     if (!members) return Failure{std::move(members.error())};
 
-    ModelInfo info;
     info.choice = plan->choice;
     info.channels = set.channels;
     info.device = options_.device;
-    for (const std::size_t i : own) info.slots.push_back(set.series[i].id);
     if (const auto entities = num_entities(*members); entities > 0) {
       for (const auto& series : set.series) info.entities.push_back(series.id);
     }
@@ -371,6 +400,7 @@ Result<std::unique_ptr<Scorer>> TorchModelFactory::train(const TrainingSet& set,
         std::make_unique<TorchScorer>(std::move(info), std::move(*members), options_.threads);
     const auto context = static_cast<std::int64_t>(scorer->info().context);
     report.windows = static_cast<std::size_t>(rows.window_ends(0, context).size(0));
+    stream.finish();
     report.seconds = std::chrono::duration<double>(system_clock().monotonic() - start).count();
     return scorer;
   });

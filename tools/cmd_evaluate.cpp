@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -10,6 +11,7 @@
 #include "tools/commands.hpp"
 #include "tools/contamination.hpp"
 #include "tools/detection_arguments.hpp"
+#include "tools/drifting_set.hpp"
 #include "tools/evaluation_report.hpp"
 #include "tools/evaluator.hpp"
 #include "tools/figures_table.hpp"
@@ -42,6 +44,8 @@ struct Arguments {
   std::size_t block_rows = 4096;
   double contaminate = 0;
   bool pooled = false;
+  std::size_t retrain = 0;
+  bool drifting = false;
 };
 
 /// One evaluation of all series.
@@ -79,6 +83,7 @@ std::filesystem::path of_run(std::filesystem::path path, const Run& run) {
 }
 
 Result<LabelledSet> open_set(const Arguments& arguments) {
+  if (arguments.drifting) return drifting_set();
   if (!arguments.data.empty()) {
     auto dataset = Dataset::open(arguments.data);
     if (!dataset) return Failure{dataset.error()};
@@ -86,8 +91,9 @@ Result<LabelledSet> open_set(const Arguments& arguments) {
     return labelled_folder(*std::move(dataset));
   }
   if (arguments.csv.empty()) {
-    return fail(ErrorKind::kInvalid,
-                "no input; expected --data FOLDER, or --csv FILE... with --labels FILE");
+    return fail(
+        ErrorKind::kInvalid,
+        "no input; expected --data FOLDER, --drifting, or --csv FILE... with --labels FILE");
   }
   TrainingPart training = arguments.training;
   if (!arguments.train_until.empty()) {
@@ -114,6 +120,18 @@ Status make_folders(const Arguments& arguments) {
                                                  path.string(), failed.message()));
   }
   return {};
+}
+
+/// `series,row,outcome,why`, a line for each.
+Status write_retrainings(const std::filesystem::path& path, std::span<const Retraining> all) {
+  std::ofstream file{path};
+  file << "series,row,outcome,why\n";
+  for (const Retraining& one : all) {
+    file << fmt::format("{},{},{},\"{}\"\n", one.series, one.row, one.outcome, one.why);
+  }
+  if (file.flush()) return {};
+  return fail(ErrorKind::kInvalid,
+              path.string() + ": cannot be written; expected a writable folder");
 }
 
 /// Evaluates, and writes the files of this run.
@@ -151,7 +169,9 @@ Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::
   Evaluator evaluator{
       {.each = {.pipeline = options.pipeline,
                 .checkpoints = {arguments.checkpoints.begin(), arguments.checkpoints.end()},
-                .block_rows = arguments.block_rows},
+                .block_rows = arguments.block_rows,
+                .retrainings = arguments.retrain,
+                .gate = options.service.gate},
        .learned = std::move(learned),
        .out = out,
        .jobs = arguments.jobs,
@@ -166,6 +186,13 @@ Result<Evaluated> evaluate(const Arguments& arguments, LabelledSet set, config::
                       .seed = run.seed,
                       .seconds = std::chrono::duration<double>(took).count(),
                       .series = *std::move(figures)};
+  if (arguments.retrain > 0) {
+    const auto retrainings = evaluator.retrainings();
+    for (const Retraining& one : retrainings) ++evaluated.retrainings[one.outcome];
+    if (auto written = write_retrainings(out / "retrainings.csv", retrainings); !written) {
+      return Failure{written.error()};
+    }
+  }
   if (!arguments.json.empty()) {
     if (auto written = write_figures(of_run(arguments.json, run), evaluated); !written) {
       return Failure{written.error()};
@@ -213,6 +240,7 @@ int run(const Arguments& arguments) {
     if (!one.name.empty()) continue;
     fmt::print("{}", figures_table(evaluated->series));
     fmt::print("{}\n", headline_text(result));
+    fmt::print("{}", retrainings_text(evaluated->retrainings));
   }
   if (runs.size() > 1) fmt::print("{}", kinds_table(kinds));
   fmt::print("scores: {}/{}<group>/<entity>.csv\n", arguments.out, runs.size() > 1 ? "<run>/" : "");
@@ -246,6 +274,11 @@ void add_input(CLI::App& command, Arguments& arguments) {
       ->needs(csv)
       ->excludes(until)
       ->capture_default_str();
+  command
+      .add_flag("--drifting", arguments.drifting,
+                "Generated machines instead, whose ways change for good and harmlessly")
+      ->excludes(data)
+      ->excludes(csv);
   command.add_option("--compare", arguments.compare, "Compare two files of --json, and do no more")
       ->expected(2)
       ->excludes(data)
@@ -272,6 +305,11 @@ void add_runs(CLI::App& command, Arguments& arguments) {
                   "Spoil this share of the rows learned from with bursts, by the seed")
       ->check(CLI::Range(0.0, 0.5))
       ->capture_default_str();
+  command
+      .add_option("--retrain", arguments.retrain,
+                  "So often, at equal distances, a challenger is learned from the rows judged so "
+                  "far, and takes over if it passes the gate and the shadow of the daemon")
+      ->check(CLI::Range(1, 1000));
   command.add_option("--jobs", arguments.jobs, "Series at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -306,6 +344,7 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       "  anomalyctl evaluate --data DIR --only smd,asd --model pca --json pca.json\n"
       "  anomalyctl evaluate --data DIR --jobs 2 --report evaluation.html\n"
       "  anomalyctl evaluate --data DIR --kinds auto,pca,vae --seeds 3\n"
+      "  anomalyctl evaluate --data DIR --retrain 3 --json retrained.json\n"
       "  anomalyctl evaluate --compare pca.json auto.json");
   add_input(*command, *arguments);
   command->add_option("--out", arguments->out, "Folder for the scores")->capture_default_str();

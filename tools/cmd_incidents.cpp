@@ -149,7 +149,8 @@ void add_incidents(CLI::App& app, Command& chosen) {
       "  anomalyctl incidents --config anomalyd.yaml\n"
       "  anomalyctl incidents --brokers localhost:9092 --topic metrics-alerts --follow\n"
       "  anomalyctl incidents --config anomalyd.yaml --json | jq .data.summary\n"
-      "  anomalyctl incidents --config anomalyd.yaml --truth truth.json   # found and missed");
+      "  anomalyctl incidents --config anomalyd.yaml --truth truth.json   # found and missed\n"
+      "  anomalyctl incidents --config anomalyd.yaml --truth truth.json --since 2026-11-18");
   arguments->kafka.add_to(*command);
   command->add_option("--topic", arguments->topic, "Alert topic; by default that of --config");
   command->add_option("--from", arguments->from, "beginning, end or a time")->capture_default_str();

@@ -180,6 +180,8 @@ struct FleetArguments {
   std::string span = "9d";
   std::string clean = "7d";
   std::string day = "24h";
+  std::string change;
+  std::string change_takes = "0s";
   std::string start;
 
   void add_to(CLI::App& command) {
@@ -198,6 +200,13 @@ struct FleetArguments {
                     "How differently machines answer to their load: 0 alike, 0.15 much")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
+    CLI::Option* begin = command.add_option(
+        "--change", change, "All machines go to other levels for good once this much has passed");
+    command
+        .add_option("--change-takes", change_takes,
+                    "How long they are on the way; 0s is from one row to the next")
+        ->needs(begin)
+        ->capture_default_str();
     command.add_option("--faults", options.faults, "Faults to inject, all kinds in turn")
         ->capture_default_str();
     command.add_option("--missing", options.missing, "Share of cells that are missing")
@@ -210,7 +219,8 @@ struct FleetArguments {
   Result<Fleet::Options> parse() {
     for (const auto& [text, field] :
          {std::pair{&period, &Fleet::Options::period}, std::pair{&span, &Fleet::Options::span},
-          std::pair{&clean, &Fleet::Options::clean}, std::pair{&day, &Fleet::Options::day}}) {
+          std::pair{&clean, &Fleet::Options::clean}, std::pair{&day, &Fleet::Options::day},
+          std::pair{&change_takes, &Fleet::Options::change_takes}}) {
       const auto duration = parse_duration(*text);
       if (!duration) return Failure{duration.error()};
       options.*field = std::chrono::floor<seconds>(*duration);
@@ -220,6 +230,11 @@ struct FleetArguments {
                   fmt::format("--period {} with --day {}; expected a second at least, and a day of "
                               "more than one row",
                               period, day));
+    }
+    if (!change.empty()) {
+      const auto begin = parse_duration(change);
+      if (!begin) return Failure{begin.error()};
+      options.change = std::chrono::floor<seconds>(*begin);
     }
     options.start = std::chrono::floor<seconds>(system_clock().wall()) - options.span;
     if (start.empty()) return options;
@@ -251,7 +266,7 @@ void add_fleet(CLI::App& produce, Command& chosen) {
   });
 }
 
-void add_data(CLI::App& produce, Command& chosen) {
+void add_series(CLI::App& produce, Command& chosen) {
   struct DataArguments {
     std::string folder;
     std::string only;
@@ -331,7 +346,7 @@ void add_produce(CLI::App& app, Command& chosen) {
       "  anomalyctl produce host --topic host-metrics --brokers localhost:9092\n"
       "  anomalyctl produce fleet --span 1h --clean 0s --stdout --format influx | head");
   add_fleet(*produce, chosen);
-  add_data(*produce, chosen);
+  add_series(*produce, chosen);
   add_csv(*produce, chosen);
   add_host(*produce, chosen);
 }

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "daemon/runtime/http_client.hpp"
 #include "tools/commands.hpp"
@@ -14,6 +17,48 @@ namespace anomalyd::tools {
 namespace {
 
 using nlohmann::json;
+
+/// What each version of a model finds of all types of injected faults, a line for each.
+std::vector<std::string> self_test_lines(const json& test) {
+  struct Sums {
+    double trials = 0;
+    double found = 0;
+  };
+  std::map<std::string, Sums> by_version;
+  for (const json& of : test.at("figures")) {
+    Sums& sums = by_version[of.at("version")];
+    const auto trials = of.at("trials").get<double>();
+    sums.trials += trials;
+    sums.found += trials * of.at("recall").get<double>();
+  }
+  std::vector<std::string> lines;
+  for (const auto& [version, sums] : by_version) {
+    lines.push_back(fmt::format("{} finds {:.0f} % of {:.0f} small faults injected into copies",
+                                version, 100 * sums.found / sums.trials, sums.trials));
+  }
+  if (const auto failures = test.at("failures").get<std::uint64_t>(); failures > 0) {
+    lines.push_back(fmt::format("{} of {} failed: {}", failures,
+                                test.at("samples").get<std::uint64_t>(),
+                                test.at("last_failure").get<std::string>()));
+  }
+  return lines;
+}
+
+/// What is under way, and what became of the last one.
+std::vector<std::string> retraining_lines(const json& retraining) {
+  const auto of = [&](const char* name) { return retraining.at(name).get<std::string>(); };
+  std::vector<std::string> lines;
+  if (const std::string phase = of("phase"); phase != "idle") {
+    lines.push_back(fmt::format("{} {} {:.0f} %, started by {}", phase, of("stage"),
+                                100 * retraining.at("share").get<double>(), of("trigger")));
+  }
+  if (const std::string outcome = of("outcome"); !outcome.empty()) {
+    const std::string reason = of("reason");
+    lines.push_back(fmt::format("{} {}{}{}: {}", of("version"), outcome, reason.empty() ? "" : ", ",
+                                reason, of("sentence")));
+  }
+  return lines;
+}
 
 /// The /status document of the daemon, for a person.
 std::string status_screen(const json& status) {
@@ -49,6 +94,8 @@ std::string status_screen(const json& status) {
       add("chosen", choice);
     }
   }
+  for (const std::string& line : retraining_lines(status.at("retraining"))) add("retraining", line);
+  for (const std::string& line : self_test_lines(status.at("self_test"))) add("self-test", line);
   for (const auto& [where, what] : status.at("trouble").items()) {
     if (!what.get<std::string>().empty()) add("trouble", where + ": " + what.get<std::string>());
   }

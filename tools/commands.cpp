@@ -20,6 +20,10 @@ void add_all_commands(CLI::App& app, Command& chosen) {
   add_config(app, chosen);
   add_status(app, chosen);
   add_incidents(app, chosen);
+  add_feedback(app, chosen);
+  add_data(app, chosen);
+  add_models(app, chosen);
+  add_retrain(app, chosen);
   add_train(app, chosen);
   add_evaluate(app, chosen);
   add_replay(app, chosen);

@@ -27,13 +27,17 @@ void add_completion(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);
 void add_disentangle(CLI::App& app, Command& chosen);
 void add_embed(CLI::App& app, Command& chosen);
+void add_data(CLI::App& app, Command& chosen);
 void add_evaluate(CLI::App& app, Command& chosen);
+void add_feedback(CLI::App& app, Command& chosen);
 void add_fill(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
 void add_incidents(CLI::App& app, Command& chosen);
 void add_init(CLI::App& app, Command& chosen);
+void add_models(CLI::App& app, Command& chosen);
 void add_produce(CLI::App& app, Command& chosen);
 void add_replay(CLI::App& app, Command& chosen);
+void add_retrain(CLI::App& app, Command& chosen);
 void add_status(CLI::App& app, Command& chosen);
 void add_train(CLI::App& app, Command& chosen);
 

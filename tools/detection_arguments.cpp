@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "daemon/wiring.hpp"
 #include "tools/kafka_arguments.hpp"
 #include "tools/truth.hpp"
 
@@ -37,9 +38,7 @@ Result<config::Options> DetectionArguments::options() const {
       return fail(ErrorKind::kInvalid, config_file + " has problems; expected a valid one");
     }
     options = std::move(loaded.options);
-    if (connectors::SampleDecoder::gives_partial_rows(options.input.records)) {
-      options.pipeline.window.shape = pipeline::Windower::RowShape::kPartial;
-    }
+    adapt_to_records(options);
   }
   if (!model.empty()) options.model.kind = model;
   if (effort) options.model.effort = *effort;

@@ -5,12 +5,35 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "tools/incident_table.hpp"
 #include "tools/pipeline_run.hpp"
 
 namespace anomalyd::tools {
 namespace {
+
+/// The rows of a series before which something has to happen, beside the ends of blocks.
+struct Schedule {
+  std::set<std::size_t> challenges;
+  std::set<std::size_t> swaps;
+
+  Schedule(std::size_t train_end, std::size_t rows, const EvaluationOptions& options) {
+    const std::size_t distance = (rows - train_end) / (options.retrainings + 1);
+    const std::size_t shadow = std::min(options.pipeline.retraining.shadow_rows, distance / 4);
+    for (std::size_t i = 1; i <= options.retrainings; ++i) {
+      challenges.insert(train_end + i * distance);
+      swaps.insert(train_end + i * distance + shadow);
+    }
+  }
+  [[nodiscard]] std::size_t next(std::size_t row) const {
+    std::size_t first = SIZE_MAX;
+    for (const auto* rows : {&challenges, &swaps}) {
+      if (const auto at = rows->upper_bound(row); at != rows->end()) first = std::min(first, *at);
+    }
+    return first;
+  }
+};
 
 /// Rows before `end` that the windower keeps: neither late nor doubled.
 std::size_t rows_in_order(const std::vector<EventTime>& times, std::size_t end) {
@@ -37,9 +60,13 @@ Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
                     .alerts = std::vector<std::uint8_t>(series.size(), 0),
                     .incidents = {}};
   pipeline::PipelineOptions pipeline = options.pipeline;
+  pipeline.training.record = options.retrainings > 0;
   pipeline.training.rows = rows_in_order(series.times, train_end);
   pipeline.training.provisional_rows =
       std::min(pipeline.training.provisional_rows, pipeline.training.rows);
+  if (pipeline.retraining.rows == 0) {  // a short first part makes no short reservoir
+    pipeline.retraining.rows = 2 * std::max(pipeline.training.rows, options.pipeline.training.rows);
+  }
 
   std::size_t newest = 0;  // verdicts come in the order of time, nearly always that of rows
   PipelineRun::Events events;
@@ -63,8 +90,22 @@ Result<ScoredRows> score_series(const SeriesRows& series, const std::string& id,
   }
   const PartitionId partition{id, 0};
   const auto schema = std::make_shared<const Schema>(Schema{series.channels});
-  for (std::size_t begin = 0; begin < series.size(); begin += options.block_rows) {
-    const std::size_t end = std::min(series.size(), begin + options.block_rows);
+  const Schedule schedule{train_end, series.size(), options};
+  for (std::size_t begin = 0, end = 0; begin < series.size(); begin = end) {
+    const auto keep = [&](Retraining result) {
+      result.series = id;
+      result.row = begin;
+      scored.retrainings.push_back(std::move(result));
+    };
+    if (schedule.swaps.contains(begin)) {
+      if (auto ended = run.end_shadow()) keep(*std::move(ended));
+    }
+    if (schedule.challenges.contains(begin)) {
+      auto begun = run.challenge(options.gate);
+      if (!begun) return Failure{std::move(begun.error())};
+      if (begun->outcome != "shadow") keep(*std::move(begun));
+    }
+    end = std::min({series.size(), begin + options.block_rows, schedule.next(begin)});
     SampleBlock block{partition, schema};
     for (std::size_t i = begin; i < end; ++i) {
       block.append(id, series.times[i], static_cast<Offset>(i), series.row(i));

@@ -9,9 +9,11 @@
 
 #include "daemon/core/alert.hpp"
 #include "daemon/core/model.hpp"
+#include "daemon/pipeline/gate_options.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
 #include "tools/dataset.hpp"
 #include "tools/figures.hpp"
+#include "tools/pipeline_run.hpp"
 
 namespace anomalyd::tools {
 
@@ -21,13 +23,18 @@ struct ScoredRows {
   std::vector<double> p_values;
   std::vector<double> thresholds;
   std::vector<std::uint8_t> alerts;
-  std::vector<Alert> incidents;  ///< Anomalies, by start, as their last message told them.
+  std::vector<Alert> incidents;           ///< Anomalies, by start, as their last message told them.
+  std::vector<Retraining> retrainings{};  ///< Each with its end: promoted, or why not.
 };
 
 struct EvaluationOptions {
   pipeline::PipelineOptions pipeline{};  ///< Training rows are those before `train_end`.
   std::vector<std::filesystem::path> checkpoints{};  ///< Judge with these; none: learn.
   std::size_t block_rows = 4096;  ///< 1..100000. Rows taken in, and scored, at once.
+  /// 0..1000. Retrainings at equal distances behind `train_end`, by the options of the pipeline;
+  /// but a shadow ends after a quarter of the way to the next one.
+  std::size_t retrainings = 0;
+  pipeline::GateOptions gate{};
 };
 
 /// Streams a series in order through the production pipeline: learned from the rows before

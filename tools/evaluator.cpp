@@ -29,7 +29,8 @@ Evaluator::Evaluator(Options options, const LabelledSet& set, MakeFactory make_f
       make_factory_{std::move(make_factory)},
       on_series_{std::move(on_series)},
       order_(set.entries.size()),
-      figures_(set.entries.size()) {
+      figures_(set.entries.size()),
+      retrainings_(set.entries.size()) {
   std::iota(order_.begin(), order_.end(), std::size_t{0});
   std::ranges::stable_sort(order_,
                            std::greater<>{},  // the longest first, so that jobs end together
@@ -51,6 +52,12 @@ Result<std::vector<SeriesFigures>> Evaluator::run() {
   if (first_error_) return Failure{*first_error_};
   if (interrupted()) return fail(ErrorKind::kCancelled, "interrupted");
   return std::move(figures_);
+}
+
+std::vector<Retraining> Evaluator::retrainings() const {
+  std::vector<Retraining> all;
+  for (const auto& one : retrainings_) all.insert(all.end(), one.begin(), one.end());
+  return all;
 }
 
 void Evaluator::work() {
@@ -81,7 +88,7 @@ Status Evaluator::evaluate(std::size_t index, ModelFactory& factory) {
     options.checkpoints = {model->second};
   }
   std::size_t told = 0;
-  const auto scored =
+  auto scored =
       score_series(*series, entry.id(), entry.train_end, options, factory, [&](std::size_t rows) {
         rows_done_ += rows - told;
         told = rows;
@@ -91,6 +98,7 @@ Status Evaluator::evaluate(std::size_t index, ModelFactory& factory) {
   if (auto written = write_scores(path, *series, *scored); !written) return written;
   figures_[index] =
       measure(entry.group, entry.entity, judged_rows(*series, *scored, entry.train_end));
+  retrainings_[index] = std::move(scored->retrainings);
   if (!on_series_) return {};
   const std::lock_guard lock{mutex_};
   on_series_(index, *series, *scored, figures_[index]);

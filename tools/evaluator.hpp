@@ -40,6 +40,8 @@ class Evaluator {
   /// The figures of each entry of the set. Errors: the first one of any series, naming it;
   /// kCancelled when interrupted.
   [[nodiscard]] Result<std::vector<SeriesFigures>> run();
+  /// What came of retrainings, by series and row.
+  [[nodiscard]] std::vector<Retraining> retrainings() const;
 
  private:
   void work();
@@ -55,7 +57,8 @@ class Evaluator {
   std::atomic<std::size_t> rows_done_{0};
   std::atomic<std::size_t> series_done_{0};
   std::atomic<std::size_t> working_{0};
-  std::vector<SeriesFigures> figures_;  // each entry is written by one job
+  std::vector<SeriesFigures> figures_;                // each entry is written by one job
+  std::vector<std::vector<Retraining>> retrainings_;  // the same
   std::mutex mutex_;
   std::optional<Error> first_error_;  // guarded by mutex_, as are calls of on_series_
 };

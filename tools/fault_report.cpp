@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <tuple>
 
 #include "tools/progress.hpp"
 #include "tools/time_text.hpp"
@@ -21,6 +22,18 @@ bool blames(const Alert& incident, const Fault& fault) {
          std::ranges::find(fault.channels, incident.features.front().name) != fault.channels.end();
 }
 
+/// Time that counts, added over the series, in weeks.
+double judged_weeks(const KnownFaults& known) {
+  const Truth& truth = known.truth;
+  if (truth.num_series == 0) return truth.series_weeks;
+  using Weeks = std::chrono::duration<double, std::chrono::weeks::period>;
+  const auto series = static_cast<double>(truth.num_series);
+  const auto end = truth.start + std::chrono::round<std::chrono::microseconds>(
+                                     Weeks{truth.series_weeks / series});
+  const Weeks judged = std::min(end, known.before) - std::max(truth.start, known.since);
+  return series * judged.count();
+}
+
 double median(std::vector<double> values) {
   std::ranges::sort(values);
   return values.empty() ? 0 : values[values.size() / 2];
@@ -34,19 +47,32 @@ void TruthArguments::add_to(CLI::App& command) {
       .add_option("--slack", slack,
                   "With --truth: how late behind its end a fault still counts as found")
       ->capture_default_str();
+  command.add_option("--since", since, "With --truth: only faults and incidents of this time on");
+  command.add_option("--before", before, "With --truth: only those before this time");
 }
 
 Result<std::optional<KnownFaults>> TruthArguments::load() const {
+  KnownFaults known;
   const auto allowed = parse_duration(slack);
   if (!allowed) return Failure{allowed.error()};
+  known.slack = *allowed;
+  for (const auto& [text, option, time] : {std::tuple{&since, "--since", &known.since},
+                                           std::tuple{&before, "--before", &known.before}}) {
+    if (text->empty()) continue;
+    const auto parsed = parse_time(*text);
+    if (!parsed) return fail(Error{parsed.error()}, option);
+    *time = *parsed;
+  }
   if (file.empty()) return std::nullopt;
   auto truth = read_truth(file);
   if (!truth) return Failure{truth.error()};
-  return KnownFaults{*std::move(truth), *allowed};
+  known.truth = *std::move(truth);
+  return known;
 }
 
 FaultReport compare(const IncidentBook& book, const KnownFaults& known) {
-  const auto& [truth, slack] = known;
+  const Truth& truth = known.truth;
+  const auto counts = [&](EventTime time) { return known.since <= time && time < known.before; };
   FaultReport report;
   for (const Fault& fault : truth.faults) {
     report.faults.push_back({.fault = fault, .incident = {}, .delay = {}, .right_channel = false});
@@ -55,12 +81,11 @@ FaultReport compare(const IncidentBook& book, const KnownFaults& known) {
     const EventTime reported = book.reported(incident.id);
     const EventTime last_seen = incident.end.value_or(incident.time);
     if (reported < truth.start) continue;
-    ++report.num_incidents;
     bool expected = false;
     for (FaultReport::Line& line : report.faults) {
       const Fault& fault = line.fault;
       const bool belongs = incident.series == fault.series && last_seen >= fault.start &&
-                           reported <= fault.end + slack;
+                           reported <= fault.end + known.slack;
       if (!belongs) continue;
       expected = true;
       if (line.incident && book.reported(line.incident->id) <= reported) continue;
@@ -68,10 +93,14 @@ FaultReport compare(const IncidentBook& book, const KnownFaults& known) {
       line.delay = std::max(reported - fault.start, std::chrono::microseconds{0});
       line.right_channel = blames(incident, fault);
     }
+    if (!counts(reported)) continue;
+    ++report.num_incidents;
     if (!expected) report.false_alerts.push_back(incident);
   }
-  if (truth.series_weeks > 0) {
-    report.incidents_per_week = static_cast<double>(report.num_incidents) / truth.series_weeks;
+  std::erase_if(report.faults,
+                [&](const FaultReport::Line& line) { return !counts(line.fault.start); });
+  if (const double weeks = judged_weeks(known); weeks > 0) {
+    report.incidents_per_week = static_cast<double>(report.num_incidents) / weeks;
   }
   return report;
 }

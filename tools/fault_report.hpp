@@ -14,18 +14,22 @@ class App;
 
 namespace anomalyd::tools {
 
-/// Known faults, and how late behind its end one still counts as found.
+/// Known faults, and which of them count.
 struct KnownFaults {
   Truth truth;
-  std::chrono::microseconds slack{0};
+  std::chrono::microseconds slack{0};   ///< How late behind its end one still counts as found.
+  EventTime since = EventTime::min();   ///< Only those that began then or later,
+  EventTime before = EventTime::max();  ///< and before this; incidents by their first report.
 };
 
 /// The faults that a command compares incidents with, if it is told of any.
 struct TruthArguments {
   std::string file;
   std::string slack = "30m";
+  std::string since;
+  std::string before;
 
-  /// Adds --truth and --slack.
+  /// Adds --truth, --slack, --since and --before.
   void add_to(CLI::App& command);
   /// nullopt without --truth. Errors: kInvalid.
   [[nodiscard]] Result<std::optional<KnownFaults>> load() const;
@@ -49,7 +53,8 @@ struct FaultReport {
 /// while the fault lasted, or was reported within the slack after its end.
 ///
 /// Data faults count as incidents: a stuck sensor is found by either. Anything reported before
-/// `truth.start` is left out.
+/// `truth.start` is left out. What began or was reported outside of `since` and `before` is matched
+/// all the same, so that a late report of an earlier fault is no false alert, but does not count.
 [[nodiscard]] FaultReport compare(const IncidentBook& book, const KnownFaults& known);
 
 /// The report as a table for a terminal, with totals. `budget` is shown beside the achieved rate.

@@ -13,7 +13,7 @@ class App;
 
 namespace anomalyd::tools {
 
-/// Where the samples of `train` and `replay` come from.
+/// Where the samples of `train`, `retrain` and `replay` come from.
 struct FeedArguments {
   std::vector<std::string> files;
   std::string data;
@@ -22,6 +22,10 @@ struct FeedArguments {
 
   /// Adds FILES, --data, --only, --from and --until.
   void add_to(CLI::App& command);
+  /// Whether any of them was given.
+  [[nodiscard]] bool given() const {
+    return !files.empty() || !data.empty() || !range.from.empty() || !range.until.empty();
+  }
   /// A folder, files, or else the topics of the configuration. `part` is that of a folder. Errors:
   /// kInvalid when there is none of them.
   [[nodiscard]] Result<std::unique_ptr<SampleFeed>> open(const config::Options& options,

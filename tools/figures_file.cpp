@@ -55,6 +55,7 @@ Status write_figures(const std::filesystem::path& path, const Evaluated& evaluat
   nlohmann::ordered_json json = {{"kind", evaluated.kind},
                                  {"seed", evaluated.seed},
                                  {"seconds", evaluated.seconds},
+                                 {"retrainings", evaluated.retrainings},
                                  {"series", nlohmann::ordered_json::array()}};
   for (const SeriesFigures& one : evaluated.series) json["series"].push_back(to_json(one));
   for (const GroupFigures& group : by_group(evaluated.series)) {

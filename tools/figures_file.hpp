@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,11 @@ struct Evaluated {
   std::uint64_t seed = 0;
   double seconds = 0;  ///< That it took, on the wall.
   std::vector<SeriesFigures> series;
+  std::map<std::string, std::size_t> retrainings{};  ///< How many, by outcome.
 };
 
-/// Writes a JSON document {"kind", "seed", "seconds", "series": [...], "groups": {...},
-/// "interval": {...}}; undefined figures are null.
+/// Writes a JSON document {"kind", "seed", "seconds", "retrainings": {...}, "series": [...],
+/// "groups": {...}, "interval": {...}}; undefined figures are null.
 [[nodiscard]] Status write_figures(const std::filesystem::path& path, const Evaluated& evaluated);
 
 /// Reads what `write_figures` wrote. Errors: kInvalid, naming the file.

@@ -94,6 +94,16 @@ std::string figures_table(std::span<const SeriesFigures> series) {
   return text + figures_row("  95 % from", "", macro.low) + figures_row("  to", "", macro.high);
 }
 
+std::string retrainings_text(const std::map<std::string, std::size_t>& retrainings) {
+  if (retrainings.empty()) return {};
+  std::size_t total = 0;
+  for (const auto& [outcome, count] : retrainings) total += count;
+  std::string text = fmt::format("{} retrainings:", total);
+  for (const auto& [outcome, count] : retrainings) text += fmt::format(" {} {},", count, outcome);
+  text.back() = '\n';
+  return text;
+}
+
 std::string comparison_table(const Comparison& comparison) {
   std::string text = fmt::format("{:<12}{:>{w}}{:>{w}}{:>{w}}{:>{w}}{:>{w}}\n", "MACRO", "before",
                                  "after", "after-bef.", "95 % from", "to", fmt::arg("w", kWidth));

@@ -22,6 +22,9 @@ struct Headline {
 /// The groups, MACRO last and with its 95 % intervals, as a table for a terminal.
 [[nodiscard]] std::string figures_table(std::span<const SeriesFigures> series);
 
+/// How many retrainings there were, and how they ended; empty without any.
+[[nodiscard]] std::string retrainings_text(const std::map<std::string, std::size_t>& retrainings);
+
 /// A line per figure: before, after, the difference and its 95 % interval. A figure whose interval
 /// leaves out zero is marked.
 [[nodiscard]] std::string comparison_table(const Comparison& comparison);

@@ -25,6 +25,10 @@ enum ChannelIndex : std::size_t {
 /// What a channel does in an ordinary day: faults are sized by it.
 constexpr std::array<double, Fleet::kNumChannels> kSpread = {220, 14, 4, 6, 9, 16, 14, 2.5};
 
+/// Where the change takes a channel: out of step with the others, so that they no longer hang
+/// together as they did.
+constexpr std::array<double, Fleet::kNumChannels> kChange = {0, 12, 8, 9, -8, 0, 20, 0};
+
 /// The channels that follow the load at once, as a function of it. Noise is added by the caller.
 double follow_load(std::size_t channel, double load) {
   switch (channel) {
@@ -174,6 +178,15 @@ double Fleet::seasonal_load(const Machine& machine, std::size_t step) const {
   return machine.scale * weekly * (0.42 - 0.22 * std::cos(angle) - 0.06 * std::cos(2 * angle));
 }
 
+/// What the change has added to a channel by now.
+double Fleet::change_so_far(std::size_t channel) const {
+  const auto elapsed = static_cast<std::int64_t>(step_) * options_.period;
+  if (!options_.change || elapsed < *options_.change) return 0;
+  const std::chrono::duration<double> since = elapsed - *options_.change;
+  const bool over = since >= options_.change_takes;
+  return kChange[channel] * (over ? 1.0 : since / options_.change_takes);
+}
+
 void Fleet::fill(Machine& machine, std::array<double, kNumChannels>& values) {
   machine.walk += -0.04 * machine.walk + 0.008 * gauss();
   const double load = std::max(0.02, seasonal_load(machine, step_) + machine.walk);
@@ -182,7 +195,7 @@ void Fleet::fill(Machine& machine, std::array<double, kNumChannels>& values) {
   const double progress = static_cast<double>(step_) / static_cast<double>(num_steps_);
 
   const auto set = [&](std::size_t channel, double value) {
-    values[channel] = rounded(machine.gain[channel] * value);
+    values[channel] = rounded(machine.gain[channel] * value + change_so_far(channel));
   };
   set(kRequests, follow_load(kRequests, load) + 12 * gauss());
   set(kCpu, follow_load(kCpu, load) + 1.2 * gauss());
@@ -215,7 +228,8 @@ void Fleet::apply(Injection& injection, const Machine& machine,
       break;
     case Kind::kDecoupled: {  // a plausible value, but of a load half a day away
       const double load = seasonal_load(machine, step_ + half_day());
-      value = follow_load(injection.channel, load) + 0.02 * spread * gauss();
+      value = follow_load(injection.channel, load) + change_so_far(injection.channel) +
+              0.02 * spread * gauss();
       break;
     }
   }

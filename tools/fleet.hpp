@@ -19,7 +19,9 @@ namespace anomalyd::tools {
 /// Each machine has a load that follows day and week plus a slow random walk of its own; requests,
 /// cpu, latency, network and disk follow the load at once, memory and temperature lag behind it.
 /// Some sensors drift slowly and benignly, cells and rows go missing. Faults are spread evenly
-/// over kinds, machines and the time after `clean`; no two overlap on one machine.
+/// over kinds, machines and the time after `clean`; no two overlap on one machine. If asked for,
+/// the whole fleet changes at some time, harmlessly and for good: cpu, memory, temperature and disk
+/// go to a higher level and latency to a lower one, each about as far as from night to day.
 ///
 /// Rows come in time order, all machines at each step. The same options give the same rows.
 /// Memory is a few hundred bytes per machine, whatever the span; about two million rows a second.
@@ -34,9 +36,12 @@ class Fleet {
     EventTime start = std::chrono::sys_days{std::chrono::January / 1 / 2024};
     /// How differently machines answer to the load: deviation of the logarithm of their gains.
     double diversity = 0;
-    std::size_t faults = 14;    ///< How many in all; as many as fit are injected.
-    double missing = 0.002;     ///< Share of cells that are missing.
-    double lost_rows = 0.0005;  ///< Share of rows that never come.
+    /// When the fleet begins to change, since the start; it never does without.
+    std::optional<std::chrono::seconds> change{};
+    std::chrono::seconds change_takes{0};  ///< How long that goes on; 0: from one row to the next.
+    std::size_t faults = 14;               ///< How many in all; as many as fit are injected.
+    double missing = 0.002;                ///< Share of cells that are missing.
+    double lost_rows = 0.0005;             ///< Share of rows that never come.
     std::uint64_t seed = 1;
   };
   static constexpr std::size_t kNumChannels = 8;
@@ -84,6 +89,7 @@ class Fleet {
     return static_cast<std::size_t>(options_.day / options_.period) / 2;
   }
   [[nodiscard]] double seasonal_load(const Machine& machine, std::size_t step) const;
+  [[nodiscard]] double change_so_far(std::size_t channel) const;
   void fill(Machine& machine, std::array<double, kNumChannels>& values);
   void apply(Injection& injection, const Machine& machine,
              std::array<double, kNumChannels>& values);

@@ -9,6 +9,7 @@ void HistoryCollector::take(const SampleBlock& block) {
     if (found == series_.end()) {
       found = series_.try_emplace(std::string{sample.series}).first;
       found->second.history.series = found->first;
+      found->second.partition = block.partition();
     }
     Series& series = found->second;
     series.schema = block.schema();
@@ -49,6 +50,7 @@ std::map<std::string, HistoryCollector::Group> HistoryCollector::groups(std::siz
     if (channels.empty()) continue;
     Group& group = groups[pipeline::group_key(channels)];
     group.channels = std::move(channels);
+    group.partition_of.emplace(id, series.partition);
     group.histories.push_back(series.history.project(columns, series.history.size()));
     group.histories.back().windower = series.windower;
   }

@@ -23,6 +23,7 @@ class HistoryCollector {
   struct Group {
     std::vector<Channel> channels;
     std::vector<pipeline::History> histories;
+    std::map<std::string, PartitionId> partition_of;  ///< Of the series; the first one, of several.
     [[nodiscard]] std::size_t num_rows() const noexcept;
   };
   /// Ends the collection. Series of fewer than `min_rows` rows are left out.
@@ -32,6 +33,7 @@ class HistoryCollector {
 
  private:
   struct Series {
+    PartitionId partition;
     std::shared_ptr<const Schema> schema;  // of its newest row
     pipeline::Windower windower;
     pipeline::History history;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/pipeline/gate.hpp"
+#include "daemon/pipeline/retraining.hpp"
+
 namespace anomalyd::tools {
 
 using pipeline::PartitionPipeline;
@@ -44,6 +47,7 @@ Status PipelineRun::settle() {
     for (const Alert& alert : one.take_alerts()) {
       if (events_.alert) events_.alert(alert);
     }
+    keep_record(one.take_record());
   }
   return {};
 }
@@ -75,15 +79,65 @@ Status PipelineRun::train(const std::string& key, const std::vector<Channel>& ch
 
 void PipelineRun::install(Model model) {
   for (auto& [partition, one] : pipelines_) one.install(model.group);
+  const auto key = [](const Model& one) { return pipeline::group_key(one.group->info.channels); };
+  std::erase_if(models_, [&](const Model& before) { return key(before) == key(model); });
   models_.push_back(std::move(model));
+}
+
+void PipelineRun::keep_record(std::vector<pipeline::JudgedRows> chunks) {
+  for (pipeline::JudgedRows& chunk : chunks) {
+    const auto same = [&](const auto& others) {
+      return others.front().history.series == chunk.history.series;
+    };
+    auto known = std::ranges::find_if(recorded_, same);
+    if (known == recorded_.end()) known = recorded_.insert(recorded_.end(), {{}});
+    known->push_back(std::move(chunk));
+  }
+}
+
+Result<Retraining> PipelineRun::challenge(const pipeline::GateOptions& gate) {
+  const auto rows = pipeline::retraining_rows(recorded_, {}, {}, options_);
+  if (models_.empty() || rows.learned.empty()) return Retraining{"too_few_rows"};
+  const Model& champion = models_.back();
+  auto contenders = pipeline::train_challenger(
+      rows.learned, {champion.scorer.get(), champion.group}, pipeline::TrainingStart::kCold,
+      factory_, options_, [](const auto&) {}, {});
+  if (!contenders) return Failure{std::move(contenders.error())};
+  auto& [learned, before] = *contenders;
+  const pipeline::GateReport report = pipeline::examine(
+      {learned.scorer.get(), learned.group}, &before, {learned.group->info.channels, rows.unseen},
+      {options_, gate, system_clock()});
+  if (report.outcome != pipeline::GateOutcome::kPassed) {
+    return Retraining{std::string{to_string(report.reason())}, report.sentence()};
+  }
+  challenger_ = {learned.group, std::move(learned.scorer)};
+  for (auto& [partition, one] : pipelines_) one.challenge(challenger_.group);
+  return Retraining{"shadow"};
+}
+
+std::optional<Retraining> PipelineRun::end_shadow() {
+  if (challenger_.group == nullptr) return {};
+  Model challenger = std::exchange(challenger_, {});
+  const std::string key = pipeline::group_key(challenger.group->info.channels);
+  PartitionPipeline::ShadowReport report;
+  for (const auto& [partition, one] : pipelines_) report += one.shadow_report(key);
+  const auto ruling = pipeline::rule_ended_shadow(
+      report, pipeline::pace_of(*challenger.group, options_).budget_per_row, options_.retraining);
+  if (ruling.outcome != pipeline::ShadowRuling::Outcome::kPromote) {
+    for (auto& [partition, one] : pipelines_) one.dismiss(key);
+    return Retraining{std::string{to_string(ruling.outcome)}, ruling.sentence};
+  }
+  install(std::move(challenger));
+  return Retraining{"promoted", ruling.sentence};
 }
 
 Result<Residuals> PipelineRun::score(const pipeline::ScoreRequest& request) {
   const auto model = std::ranges::find(models_, request.group, &Model::group);
+  Scorer& scorer = request.shadow ? *challenger_.scorer : *model->scorer;
   if (request.batch.windows.empty()) {
-    return Residuals{model->scorer->info().members.size(), request.batch.channels, {}};
+    return Residuals{scorer.info().members.size(), request.batch.channels, {}};
   }
-  return model->scorer->score(request.batch);
+  return scorer.score(request.batch);
 }
 
 PartitionPipeline& PipelineRun::pipeline_of(const PartitionId& partition) {

@@ -5,14 +5,24 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/core/model.hpp"
+#include "daemon/pipeline/gate_options.hpp"
 #include "daemon/pipeline/partition_pipeline.hpp"
 
 namespace anomalyd::tools {
+
+/// What came of a retraining, in the words of the daemon's audit log.
+struct Retraining {
+  std::string outcome;  ///< "shadow", "promoted", or the reason of the refusal.
+  std::string why{};    ///< With figures; may be empty.
+  std::string series{};
+  std::size_t row = 0;  ///< Of the series, that came first afterwards.
+};
 
 /// Runs the production pipeline over samples on the calling thread, as fast as it goes: the classes
 /// of the daemon without its queues, threads and clocks, so the scores are the daemon's.
@@ -40,6 +50,13 @@ class PipelineRun {
   /// The input has ended: learns what still waits, releases rows that wait for late ones.
   [[nodiscard]] Status finish();
 
+  /// Learns a challenger from the rows judged so far, as the daemon's retrainer does, and lets it
+  /// judge beside the newest model if the gate lets it pass. Takes `training.record`. Errors: those
+  /// of training and scoring.
+  [[nodiscard]] Result<Retraining> challenge(const pipeline::GateOptions& gate);
+  /// Ends that: the challenger replaces the model, unless it alerts too much. Nothing without one.
+  [[nodiscard]] std::optional<Retraining> end_shadow();
+
   [[nodiscard]] pipeline::PipelineCounters counters() const;
 
  private:
@@ -52,6 +69,7 @@ class PipelineRun {
   [[nodiscard]] Status learn(pipeline::Input input);
   [[nodiscard]] Status train(const std::string& key, const std::vector<Channel>& channels);
   void install(Model model);
+  void keep_record(std::vector<pipeline::JudgedRows> chunks);
   [[nodiscard]] Result<Residuals> score(const pipeline::ScoreRequest& request);
   [[nodiscard]] pipeline::PartitionPipeline& pipeline_of(const PartitionId& partition);
 
@@ -59,7 +77,9 @@ class PipelineRun {
   ModelFactory& factory_;
   Events events_;
   std::map<PartitionId, pipeline::PartitionPipeline> pipelines_;
-  std::vector<Model> models_;
+  std::vector<Model> models_;                                // the newest last
+  Model challenger_;                                         // no group: none
+  std::vector<std::vector<pipeline::JudgedRows>> recorded_;  // by series
 };
 
 }  // namespace anomalyd::tools

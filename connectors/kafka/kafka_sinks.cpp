@@ -64,4 +64,32 @@ Status KafkaDeadLetterSink::flush(std::chrono::milliseconds timeout) {
   return producer_->flush(timeout);
 }
 
+Result<std::unique_ptr<KafkaAuditSink>> KafkaAuditSink::connect(Options options, KafkaLogFn log) {
+  auto producer = KafkaProducer::connect({.kafka = options.kafka,
+                                          .queue_messages = 10'000,
+                                          .queue_kbytes = 16'384,
+                                          .topics = {options.topic}},
+                                         std::move(log));
+  if (!producer) return Failure{std::move(producer.error())};
+  return std::unique_ptr<KafkaAuditSink>{
+      new KafkaAuditSink{std::move(options.topic), std::move(*producer)}};
+}
+
+KafkaAuditSink::KafkaAuditSink(std::string topic, std::unique_ptr<KafkaProducer> producer)
+    : topic_{std::move(topic)}, producer_{std::move(producer)} {}
+
+KafkaAuditSink::~KafkaAuditSink() { (void)producer_->flush(std::chrono::seconds{1}); }
+
+void KafkaAuditSink::send(std::string_view group, std::string_view line) {
+  const std::array headers{Header{"content-type", "application/json"}};
+  const auto sent = producer_->send(
+      {.topic = topic_, .key = group, .value = line, .timestamp = {}, .headers = headers}, {},
+      KafkaProducer::WhenFull::kRefuse);
+  if (!sent) ++num_refused_;
+}
+
+Status KafkaAuditSink::flush(std::chrono::milliseconds timeout) {
+  return producer_->flush(timeout);
+}
+
 }  // namespace anomalyd::connectors

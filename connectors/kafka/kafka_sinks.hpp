@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "connectors/codec/alert_encoder.hpp"
 #include "connectors/kafka/kafka_producer.hpp"
@@ -65,6 +66,35 @@ class KafkaDeadLetterSink final : public DeadLetterSink {
 
  private:
   KafkaDeadLetterSink(std::string topic, std::unique_ptr<KafkaProducer> producer);
+  std::string topic_;
+  std::atomic<std::uint64_t> num_refused_ = 0;
+  std::unique_ptr<KafkaProducer> producer_;
+};
+
+/// Sends steps in the lives of models to a topic, keyed by group, one JSON object per record.
+///
+/// Never holds up its caller: when the queue is full, records are dropped and counted. The file in
+/// the state folder has them all.
+class KafkaAuditSink final : public AuditSink {
+ public:
+  struct Options {
+    KafkaOptions kafka{};
+    std::string topic{};  ///< Where they go.
+  };
+
+  /// The brokers need not be there yet. Errors: kInvalid.
+  [[nodiscard]] static Result<std::unique_ptr<KafkaAuditSink>> connect(Options options,
+                                                                       KafkaLogFn log = {});
+  /// Waits a second for what is on its way.
+  ~KafkaAuditSink() override;
+
+  void send(std::string_view group, std::string_view line) override;
+  [[nodiscard]] Status flush(std::chrono::milliseconds timeout);
+  /// Records that did not get there.
+  [[nodiscard]] std::uint64_t num_dropped() const { return num_refused_ + producer_->num_failed(); }
+
+ private:
+  KafkaAuditSink(std::string topic, std::unique_ptr<KafkaProducer> producer);
   std::string topic_;
   std::atomic<std::uint64_t> num_refused_ = 0;
   std::unique_ptr<KafkaProducer> producer_;

@@ -91,6 +91,9 @@ struct TrainingSet {
   std::vector<Series> series;
   /// What labels mean; the first one is what rows without a label most likely are.
   std::vector<std::string> classes{};
+  /// A model of the same factory: networks begin at its weights where theirs have the same shapes,
+  /// series by series. nullptr begins anew.
+  const Scorer* start = nullptr;
 };
 
 /// Where a training run stands, for progress lines, metrics and `status`.
@@ -151,7 +154,7 @@ class ModelFactory {
 
   /// Reads a checkpoint, which is treated as hostile: sizes, shapes and the sha256 are checked
   /// before anything is allocated. Errors: kInvalid (no such file), kIncompatible (damaged, or of
-  /// another format version; the message says what was found and expected).
+  /// another format version; the message says what was found and expected), kNotFinite.
   [[nodiscard]] virtual Result<LoadedModel> load(const std::filesystem::path& path) = 0;
 };
 

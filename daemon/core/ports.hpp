@@ -69,6 +69,14 @@ class DeadLetterSink {
   virtual void send(const Record& record, const Rejected& why) = 0;
 };
 
+/// Where steps in the lives of models are told, beside the log on disk. Any thread.
+class AuditSink {
+ public:
+  virtual ~AuditSink() = default;
+  /// Sends a JSON object on one line about `group`; never waits.
+  virtual void send(std::string_view group, std::string_view line) = 0;
+};
+
 /// Turns a record into rows. One decoder belongs to one input; polling thread only.
 class Decoder {
  public:

@@ -19,6 +19,7 @@ enum class ErrorKind : std::uint8_t {
   kUnavailable,   ///< A dependency did not answer. Retry after a back-off.
   kExhausted,     ///< Device memory, disk or a queue is full. Retry with less work.
   kIncompatible,  ///< A checkpoint, snapshot or model of another version or shape.
+  kNotFinite,     ///< A model whose weights are NaN or infinite. Another version has to do.
   kDeviceLost,    ///< The accelerator is gone. Go on with another device.
   kCancelled,     ///< The caller asked to stop. Not a fault.
 };

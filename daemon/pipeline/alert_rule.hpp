@@ -61,7 +61,15 @@ class AlertRule {
   /// Alerts that the governor has held back so far. Neighbouring rows count as one.
   [[nodiscard]] std::uint64_t suppressed() const noexcept { return suppressed_; }
 
+  /// Whether the governor is where it can lower alpha no further.
+  [[nodiscard]] bool at_clamp() const noexcept { return governor_.at_clamp(); }
+
+  /// Whether a condition that lasted is taken for a second normal level, and the first one has not
+  /// come back.
+  [[nodiscard]] bool at_second_level() const noexcept { return !first_level_.empty(); }
+
   [[nodiscard]] std::size_t members() const noexcept { return start_.size(); }
+  [[nodiscard]] std::size_t calibration_rows() const noexcept { return calibration_rows_; }
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);

@@ -140,6 +140,10 @@ bool DataFaults::is_open() const noexcept {
          });
 }
 
+bool DataFaults::lacks_channel() const noexcept {
+  return std::ranges::any_of(channels_, [](const PerChannel& c) { return c.gone != 0; });
+}
+
 void DataFaults::save(StateWriter& out) const {
   out.put_all(channels_);
   out.put(late_run_);

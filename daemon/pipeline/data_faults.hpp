@@ -57,7 +57,13 @@ class DataFaults {
 
   /// Whether a fault of the values themselves is open: a channel stuck or gone, a clock set back.
   [[nodiscard]] bool is_open() const noexcept;
+  /// Whether a channel has been missing for long. Never while data faults are not watched for.
+  [[nodiscard]] bool lacks_channel() const noexcept;
   [[nodiscard]] std::size_t num_channels() const noexcept { return channels_.size(); }
+  /// Whether a channel moved in fewer than a tenth of the rows that were learned from.
+  [[nodiscard]] bool rests_by_nature(std::size_t channel) const noexcept {
+    return channels_[channel].limit == 0;
+  }
 
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);

@@ -80,6 +80,12 @@ std::uint64_t Detector::suppressed_alerts() const noexcept {
   return count;
 }
 
+bool Detector::at_clamp() const noexcept {
+  return rule_.at_clamp() || std::ranges::any_of(regimes_, [](const Detector& regime) {
+           return regime.channels() > 0 && regime.rule_.at_clamp();
+         });
+}
+
 Verdict Detector::judge_here(std::span<const float> residuals) {
   prefetch(this, sizeof *this);
   if (calibration_.observe(residuals) == Calibration::Seen::kNothing) {

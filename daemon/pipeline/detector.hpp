@@ -22,6 +22,7 @@ struct Verdict {
   bool condition = false;  ///< Rare and large: the incident goes on while this holds.
   bool lasting = false;    ///< The condition or nearly so: an open incident is not over yet.
   bool alert = false;      ///< The condition speaks now (it has to be re-earned when it lasts).
+  bool benign = false;     ///< It would have, but the window is of a class known to be harmless.
   std::int16_t window_class = -1;  ///< Which of the model's classes the window is; -1: no classes.
   bool judged = true;  ///< False if no cell of the row was observed; then nothing is learned.
   ThresholdRule rule = ThresholdRule::kTail;  ///< Which rule decided.
@@ -83,6 +84,12 @@ class Detector {
   [[nodiscard]] double alpha() const noexcept { return alpha_; }
   /// Alerts held back to keep the budget.
   [[nodiscard]] std::uint64_t suppressed_alerts() const noexcept;
+  /// Rows that it was calibrated on.
+  [[nodiscard]] std::size_t calibration_rows() const noexcept { return rule_.calibration_rows(); }
+  /// Whether a governor can lower alpha no further; of any regime, where they have their own.
+  [[nodiscard]] bool at_clamp() const noexcept;
+  /// Whether what it takes for normal now was a condition at first. See AlertRule.
+  [[nodiscard]] bool at_second_level() const noexcept { return active().rule_.at_second_level(); }
   /// Regimes that may have scales of their own; 0 without any.
   [[nodiscard]] std::size_t num_regimes() const noexcept { return regimes_.size(); }
   [[nodiscard]] std::size_t members() const noexcept { return calibration_.members(); }

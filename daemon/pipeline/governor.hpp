@@ -31,6 +31,12 @@ class Governor {
   void on_alert_row();
   void on_quiet_row();
 
+  /// Whether alpha has fallen as far as it may, or less than one onset short of it: the budget is
+  /// spent many times over.
+  [[nodiscard]] bool at_clamp() const noexcept {
+    return options_.budget > 0 && lowered_ >= options_.range - options_.gain;
+  }
+
   void save(StateWriter& out) const;
   [[nodiscard]] bool load(StateReader& in);
 

@@ -12,10 +12,11 @@ namespace anomalyd::pipeline {
 /// What was thought of a row when it was judged: it decides whether it may be learned from.
 enum class RowMark : std::uint8_t {
   kNormal,
-  kUnready,     ///< Its series was not ready: no full window, or judged with a group's calibration.
-  kDataFault,   ///< Too much was missing, or the data looked broken.
-  kSuspicious,  ///< Rare and large, or nearly so, without an incident.
-  kIncident,    ///< An incident was open.
+  kUnready,    ///< Its series was not ready: no full window, or judged with a group's calibration.
+  kDataFault,  ///< Too much was missing, or the data looked broken.
+  /// Rare and large, or nearly so, without an incident; or on a level that was one at first.
+  kSuspicious,
+  kIncident,  ///< An incident was open.
 };
 
 /// Successive rows of one series and what was thought of each.

@@ -419,8 +419,8 @@ Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
 
 Result<Learned> learn(std::span<const History> histories, const std::vector<Channel>& channels,
                       ModelFactory& factory, const PipelineOptions& options,
-                      const ProgressFn& progress, std::stop_token stop) {
-  TrainingSet set{channels, {}, classes_of(options.training.labels)};
+                      const ProgressFn& progress, std::stop_token stop, const Scorer* start) {
+  TrainingSet set{channels, {}, classes_of(options.training.labels), start};
   const std::vector<Prepared> prepared = prepare(histories, options, nullptr);
   for (std::size_t i = 0; i < histories.size(); ++i) {
     const auto& [scaler, rows, fitted] = prepared[i];

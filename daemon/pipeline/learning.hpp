@@ -88,12 +88,12 @@ struct Learned {
 /// Fits a model to histories and calibrates every series on its newest rows, which the model has
 /// not seen: scaler from all rows, weights from the oldest 70 %, detector from the newest 30 %.
 ///
-/// `histories` hold just the channels of the group. Errors: those of ModelFactory::train and
-/// Scorer::score.
+/// `histories` hold just the channels of the group; `start` as in TrainingSet. Errors: those of
+/// ModelFactory::train and Scorer::score.
 [[nodiscard]] Result<Learned> learn(std::span<const History> histories,
                                     const std::vector<Channel>& channels, ModelFactory& factory,
                                     const PipelineOptions& options, const ProgressFn& progress,
-                                    std::stop_token stop);
+                                    std::stop_token stop, const Scorer* start = nullptr);
 
 /// Calibrates a trained model anew: its threshold follows from how it scores the newest rows of
 /// `histories`, as in `learn`. Series that `before` knows keep its scalers, which the weights

@@ -15,6 +15,17 @@ constexpr std::size_t kRowsPerRequest = 8192;
 /// A live series brings a row or a few in each block; room for more is for catching up.
 constexpr std::size_t kFreshRowsToKeep = 4;
 
+/// Scores of a series this far apart have hardly a row in common: a window reaches back so far, and
+/// so does the longer of the means that are in a score.
+std::uint32_t thinning(const PipelineOptions& options) {
+  const auto mean_rows = static_cast<std::size_t>(options.detector.calibration.slow_rows);
+  return static_cast<std::uint32_t>(
+      std::clamp<std::size_t>(std::max(options.window.length, mean_rows), 1, 10'000));
+}
+
+/// Of event time: how finely it is known since when governors have been at their clamps.
+constexpr std::chrono::minutes kLongestSweep{5};
+
 /// Which channels a series has is known after so many rows, and settled after `training.rows`.
 constexpr std::size_t kRowsToKnowChannels = 32;
 
@@ -45,7 +56,7 @@ PipelineCounters& PipelineCounters::operator+=(const PipelineCounters& other) no
 }
 
 PartitionPipeline::PartitionPipeline(PartitionId partition, const PipelineOptions& options)
-    : partition_{std::move(partition)}, options_{options} {}
+    : partition_{std::move(partition)}, options_{options}, thinning_{thinning(options)} {}
 
 void PartitionPipeline::ingest(const SampleBlock& block) {
   if (schema_ != block.schema()) adopt_schema(block.schema());
@@ -107,6 +118,9 @@ std::uint32_t PartitionPipeline::find_or_add(std::string_view id) {
   }
   Series& series = series_[at];
   series.id = key;
+  // So that the series of a fleet are not all looked at in the same row.
+  series.watch.since_thinned =
+      static_cast<std::uint16_t>(jitter_of(key, std::chrono::microseconds{thinning_}).count());
   index_.emplace(key, at);
   start_if_known(series);
   if (series.group == nullptr) {
@@ -149,12 +163,14 @@ void PartitionPipeline::watch_unknown_channels(Series& series, const Windower::R
   if (row.values.size() <= known.size()) return;
   for (std::size_t c = 0; c < row.values.size(); ++c) {
     if (std::isnan(row.values[c]) || std::ranges::find(known, c) != known.end()) continue;
+    note_unknown(series, c);
     DataFaults::Events events;
     series.live.track.faults.on_unknown_channel(columns_[c].name, row.time, options_.faults,
                                                 events);
     publish_faults(series, events, row.time, row.offset);
     return;
   }
+  if (series.watch.unknown > 0) --series.watch.unknown;
 }
 
 /// Takes a row of a series that has a model: watches its data, appends it, queues it for a verdict.
@@ -172,6 +188,7 @@ void PartitionPipeline::accept(Series& series, const Windower::Row& row,
   if (series.shadow != nullptr) {
     (void)accept(*series.shadow, row, values, group.challenger->info.context);
   }
+  if (series.sample != nullptr) add_to_sample(series, row, values);
 }
 
 NotJudged PartitionPipeline::accept(Lane& lane, const Windower::Row& row,
@@ -256,10 +273,6 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
       continue;
     }
     const auto values = std::span{residuals.values}.subspan(window * stride, stride);
-    for (std::size_t c = 0; c < channels; ++c) {
-      if (!std::isnan(request.raw[i * channels + c])) continue;
-      for (std::size_t m = 0; m < residuals.members; ++m) values[m * channels + c] = NAN;
-    }
     const std::int16_t window_class =
         residuals.classes.empty() ? std::int16_t{-1} : residuals.classes[window];
     if (request.shadow) {
@@ -273,18 +286,20 @@ void PartitionPipeline::judge(const ScoreRequest& request, Residuals residuals) 
 }
 
 void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, std::size_t i,
-                                  std::size_t window, std::span<const float> residuals,
+                                  std::size_t window, std::span<float> residuals,
                                   std::int16_t window_class) {
   const ScoreRequest::Row& row = request.rows[i];
   const ModelInfo& model = request.group->info;
-  Verdict verdict = series.live.track.detector.judge(residuals, window_class);
-  verdict.window_class = window_class;
+  const std::size_t channels = request.batch.channels;
+  const auto raw = std::span{request.raw}.subspan(i * channels, channels);
+  const std::uint64_t held_back = series.live.track.detector.suppressed_alerts();
+  const Verdict verdict = series.live.track.judge(model, raw, residuals, window_class);
   const std::string_view class_name = model.class_name(window_class);
-  if (class_name.starts_with(kBenignClass)) {  // people have said that this is no fault
-    counters_.benign_rows += verdict.alert ? 1 : 0;
-    verdict.alert = verdict.condition = verdict.lasting = false;
+  counters_.benign_rows += verdict.benign ? 1 : 0;
+  if (series.shadow != nullptr) {
+    series.group->report.champion_alerts +=
+        series.live.track.detector.suppressed_alerts() - held_back;
   }
-  series.group->report.champion_alerts += verdict.alert && series.shadow != nullptr ? 1 : 0;
   ++counters_.windows_judged;
   counters_.judged_seconds += std::chrono::duration<double>(series.windower.period()).count() *
                               static_cast<double>(options_.window.stride);
@@ -297,7 +312,10 @@ void PartitionPipeline::judge_row(Series& series, const ScoreRequest& request, s
     if (series.shadow != nullptr) note_incident(*series.group, message, false);
     publish(series, model, std::move(message));
   }
-  record(series, request, i, mark_of(series.live, verdict));
+  const RowMark mark =
+      series.live.incidents.is_open() ? RowMark::kIncident : mark_of(series.live, verdict);
+  watch_scores(series, row.time, verdict, mark);
+  record(series, request, i, mark);
 }
 
 /// How each channel of a row took part in its score, in the units of the input.
@@ -406,7 +424,8 @@ void PartitionPipeline::evict(Series& series) {
 
 /// Looks over all series now and then, in event time: silence, and what has been gone for long.
 void PartitionPipeline::sweep() {
-  next_sweep_ = watermark_ + options_.faults.silent_after / 4;
+  next_sweep_ = watermark_ + std::min<std::chrono::milliseconds>(options_.faults.silent_after / 4,
+                                                                 kLongestSweep);
   for (auto entry = index_.begin(); entry != index_.end();) {
     Series& series = series_[entry->second];
     if (quiescent() && watermark_ - series.windower.last_time() > options_.window.evict_after) {
@@ -419,6 +438,7 @@ void PartitionPipeline::sweep() {
       DataFaults::Events events;
       series.live.track.faults.on_watermark(watermark_, series.windower, options_.faults, events);
       publish_faults(series, events, watermark_, last_offset_);
+      watch_governor(series);
     }
     ++entry;
   }

@@ -16,9 +16,11 @@
 #include "daemon/core/batch.hpp"
 #include "daemon/core/result.hpp"
 #include "daemon/core/sample.hpp"
+#include "daemon/pipeline/group_facts.hpp"
 #include "daemon/pipeline/judged_rows.hpp"
 #include "daemon/pipeline/learning.hpp"
 #include "daemon/pipeline/pipeline_options.hpp"
+#include "daemon/pipeline/self_test.hpp"
 
 namespace anomalyd::pipeline {
 
@@ -112,12 +114,17 @@ class PartitionPipeline {
       EventTime start;
       bool of_challenger = false;
     };
-    std::uint64_t rows = 0;  ///< Judged by the challenger.
+    std::uint64_t rows = 0;              ///< Judged by the challenger.
+    EventTime first = EventTime::max();  ///< Of them.
+    EventTime newest = EventTime::min();
+    // Incidents that opened, and alerts that the governor held back: what a budget counts.
     std::uint64_t champion_alerts = 0;
     std::uint64_t challenger_alerts = 0;
     std::vector<Incident> incidents;  ///< Opened by either; the first kMostIncidents.
 
     static constexpr std::size_t kMostIncidents = 1000;
+    /// Takes down an incident that opened.
+    void note(const std::string& series, EventTime start, bool of_challenger);
     ShadowReport& operator+=(const ShadowReport& other);
   };
   /// Lets `challenger` judge the rows of its group beside the model that decides. Nothing of it is
@@ -129,12 +136,22 @@ class PartitionPipeline {
   /// A shadow request could not be scored: its rows stay unjudged.
   void give_up(const ScoreRequest& request);
 
+  /// The ids of the series that the model of a group judges.
+  [[nodiscard]] std::vector<std::string> series_of(const std::string& group_key) const;
   /// All series of a group as they stand, to go on from later. Only while quiescent.
   [[nodiscard]] std::unordered_map<std::string, LearnedGroup::Known> known_series(
       const std::string& group_key) const;
 
   /// Judged rows in chunks of successive rows of one series, if `training.record` is set.
   [[nodiscard]] std::vector<JudgedRows> take_record();
+
+  /// Begins to keep copies of the next rows of a series, behind a copy of its state: of the next
+  /// one in turn that is ready and healthy. Nothing else changes, and samples are no part of what
+  /// is saved. Does nothing if there is no such series, or too many are being sampled. Only while
+  /// quiescent.
+  void begin_sample();
+  /// Samples that have all their rows.
+  [[nodiscard]] std::vector<LiveSample> take_samples();
 
   /// Series of one group that have no model.
   struct Candidates {
@@ -156,6 +173,12 @@ class PartitionPipeline {
   [[nodiscard]] std::map<std::string, Candidates> candidates() const;
   /// The first `training.rows` rows of every waiting series of a group.
   [[nodiscard]] std::vector<History> training_set(const std::string& group_key) const;
+
+  /// What the series of each group here say about its model, for RetrainPolicy; by group. Those of
+  /// other partitions are added to it.
+  [[nodiscard]] std::map<std::string, GroupFacts> group_facts() const;
+  /// How the scores of normal rows of a group are distributed; nullptr for one that is not here.
+  [[nodiscard]] const ScoreDrift* drift(const std::string& group_key) const;
 
   [[nodiscard]] const PartitionId& partition() const noexcept { return partition_; }
   [[nodiscard]] const PipelineCounters& counters() const noexcept { return counters_; }
@@ -184,6 +207,19 @@ class PartitionPipeline {
     std::shared_ptr<const LearnedGroup> challenger;  // judges beside it; may be null
     std::vector<std::size_t> columns;                // where the model's channels are in columns_
     ShadowReport report{};                           // of the challenger
+    // Since `learned` began to judge:
+    ScoreDrift drift{};
+    std::uint64_t normal_rows = 0;
+    std::vector<std::uint32_t> new_columns{};  // that series have and it does not, in columns_
+  };
+  /// What is watched of a series to see whether its model still fits.
+  struct Watch {
+    std::int64_t pressed_since = 0;   // microseconds; 0: the governor is not at its clamp
+    std::int64_t alert_at = 0;        // of the last alert, held back or not
+    std::uint64_t held_back = 0;      // alerts of all time
+    std::uint32_t unknown = 0;        // leaky count of rows with channels the model lacks
+    std::uint16_t since_thinned = 0;  // rows behind the last one that ScoreDrift was offered
+    std::uint16_t settling = 0;       // rows to go until an incident is in no score any more
   };
   /// What one model makes of a series.
   struct Lane {
@@ -198,13 +234,15 @@ class PartitionPipeline {
   struct Series {
     std::string id;
     Windower windower;
-    std::unique_ptr<History> history;  // while there is no model
-    std::string group_key;             // of its history so far; empty until it has some rows
-    Group* group = nullptr;            // once there is one
-    Lane live;                         // of the model that decides
-    std::unique_ptr<Lane> shadow;      // of a challenger, while there is one
-    JudgedRows record;                 // not yet taken
-    bool touched = false;              // listed in touched_
+    std::unique_ptr<History> history;    // while there is no model
+    std::string group_key;               // of its history so far; empty until it has some rows
+    Group* group = nullptr;              // once there is one
+    Lane live;                           // of the model that decides
+    Watch watch;                         // of that model
+    std::unique_ptr<Lane> shadow;        // of a challenger, while there is one
+    JudgedRows record;                   // not yet taken
+    std::unique_ptr<LiveSample> sample;  // while its rows are copied for a self-test
+    bool touched = false;                // listed in touched_
   };
 
   std::uint32_t find_or_add(std::string_view id);
@@ -216,6 +254,14 @@ class PartitionPipeline {
   [[nodiscard]] bool stands_where_learned(const Series& series) const;
   void start(Series& series, Group& group);
   void watch_unknown_channels(Series& series, const Windower::Row& row);
+  void watch_scores(Series& series, EventTime time, const Verdict& verdict, RowMark mark);
+  void watch_governor(Series& series) const;
+  void watch_anew(Series& series) const;
+  void add_to_sample(Series& series, const Windower::Row& row, std::span<const double> values);
+  void note_unknown(Series& series, std::size_t column) const;
+  [[nodiscard]] bool has_new_channel(const Series& series) const;
+  void save_groups(StateWriter& out) const;
+  [[nodiscard]] bool load_groups(StateReader& in);
   void evict(Series& series);
   void accept(Series& series, const Windower::Row& row, std::span<const double> values);
   NotJudged accept(Lane& lane, const Windower::Row& row, std::span<const double> values,
@@ -226,7 +272,7 @@ class PartitionPipeline {
   void replace(Group& group, const std::shared_ptr<const LearnedGroup>& learned);
   void shadow(Series& series);
   void judge_shadow(const ScoreRequest& request, Series& series, std::size_t i,
-                    std::span<const float> residuals, std::int16_t window_class);
+                    std::span<float> residuals, std::int16_t window_class);
   static void note_incident(Group& group, const std::optional<Alert>& message, bool of_challenger);
   [[nodiscard]] static RowMark mark_of(NotJudged why);
   [[nodiscard]] static RowMark mark_of(const Lane& lane, const Verdict& verdict);
@@ -242,7 +288,7 @@ class PartitionPipeline {
   void look_up_columns(Group& group);
   [[nodiscard]] bool load_series(StateReader& in);
   void judge_row(Series& series, const ScoreRequest& request, std::size_t row, std::size_t window,
-                 std::span<const float> residuals, std::int16_t window_class);
+                 std::span<float> residuals, std::int16_t window_class);
   [[nodiscard]] std::vector<Alert::Feature> evidence(const Series& series,
                                                      const ScoreRequest& request, std::size_t row,
                                                      std::size_t window,
@@ -267,6 +313,9 @@ class PartitionPipeline {
   std::size_t overdue_rows_ = 0;
   std::vector<Alert> alerts_;
   std::vector<JudgedRows> record_;
+  std::vector<LiveSample> samples_;
+  std::size_t next_sampled_ = 0;  // in series_
+  std::uint32_t thinning_;        // rows of a series of which ScoreDrift is offered one
   EventTime watermark_{};
   EventTime next_sweep_{};
   Offset last_offset_ = 0;

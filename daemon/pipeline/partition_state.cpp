@@ -8,7 +8,7 @@
 namespace anomalyd::pipeline {
 namespace {
 
-constexpr std::uint32_t kStateVersion = 2;
+constexpr std::uint32_t kStateVersion = 3;
 
 bool is_record(const JudgedRows& record) {
   const auto is_mark = [](RowMark mark) { return mark <= RowMark::kIncident; };
@@ -28,6 +28,7 @@ void PartitionPipeline::save(StateWriter& out) const {
     out.put_text(channel.name);
     out.put_text(channel.unit);
   }
+  save_groups(out);
   out.put(static_cast<std::uint64_t>(index_.size()));
   for (const auto& [id, at] : index_) {
     const Series& series = series_[at];
@@ -41,6 +42,7 @@ void PartitionPipeline::save(StateWriter& out) const {
       out.put_text(group_key(series.group->learned->info.channels));
       out.put_text(series.group->learned->info.version);
       series.live.track.save(out);
+      out.put(series.watch);
       out.put(!series.record.marks.empty());
       if (series.record.marks.empty()) continue;
       series.record.history.save(out);
@@ -73,7 +75,7 @@ Status PartitionPipeline::load(StateReader& in) {
     columns_.push_back(std::move(channel));
   }
   for (auto& [key, group] : groups_) look_up_columns(group);
-  if (!in.get(num_series)) return damaged();
+  if (!load_groups(in) || !in.get(num_series)) return damaged();
   for (std::uint64_t i = 0; i < num_series; ++i) {
     if (!load_series(in)) return damaged();
   }
@@ -110,6 +112,8 @@ bool PartitionPipeline::load_series(StateReader& in) {
   const bool same_version = learned != nullptr && learned->info.version == version;
   SeriesTrack track;
   if (!track.load(in, same_version ? learned->pooled_memory : Memory{})) return false;
+  Watch watch;
+  if (!in.get(watch)) return false;
   bool has_record = false;
   JudgedRows record;
   if (!in.get(has_record)) return false;
@@ -132,6 +136,46 @@ bool PartitionPipeline::load_series(StateReader& in) {
   series.record = std::move(record);
   if (!same_version) series.live.track = track_on(*learned, series);
   configure(series);
+  if (same_version) {
+    series.watch = watch;
+  } else {
+    watch_anew(series);
+  }
+  return true;
+}
+
+/// What the groups have seen of their models.
+void PartitionPipeline::save_groups(StateWriter& out) const {
+  out.put(static_cast<std::uint64_t>(groups_.size()));
+  for (const auto& [key, group] : groups_) {
+    out.put_text(key);
+    out.put_text(group.learned->info.version);
+    group.drift.save(out);
+    out.put(group.normal_rows);
+    out.put_all(group.new_columns);
+  }
+}
+
+bool PartitionPipeline::load_groups(StateReader& in) {
+  std::uint64_t num_groups = 0;
+  if (!in.get(num_groups)) return false;
+  for (std::uint64_t i = 0; i < num_groups; ++i) {
+    std::string key, version;
+    ScoreDrift drift;
+    std::uint64_t normal_rows = 0;
+    std::vector<std::uint32_t> new_columns;
+    if (!in.get_text(key) || !in.get_text(version) || !drift.load(in) || !in.get(normal_rows) ||
+        !in.get_all(new_columns)) {
+      return false;
+    }
+    const auto is_column = [&](std::uint32_t column) { return column < columns_.size(); };
+    if (!std::ranges::all_of(new_columns, is_column)) return false;
+    const auto group = groups_.find(key);
+    if (group == groups_.end() || group->second.learned->info.version != version) continue;
+    group->second.drift = std::move(drift);
+    group->second.normal_rows = normal_rows;
+    group->second.new_columns = std::move(new_columns);
+  }
   return true;
 }
 

@@ -39,9 +39,14 @@ void PartitionPipeline::replace(Group& group, const std::shared_ptr<const Learne
     series.live.track = was_challenger && series.shadow != nullptr ? std::move(series.shadow->track)
                                                                    : track_on(*learned, series);
     series.shadow = nullptr;
+    series.sample = nullptr;  // of the model before
+    watch_anew(series);
   }
   group.challenger = nullptr;
   group.learned = learned;
+  group.drift = {};
+  group.normal_rows = 0;
+  group.new_columns.clear();
 }
 
 void PartitionPipeline::challenge(const std::shared_ptr<const LearnedGroup>& challenger) {
@@ -60,6 +65,7 @@ void PartitionPipeline::shadow(Series& series) {
   if (series.group == nullptr || series.group->challenger == nullptr) return;
   series.shadow = std::make_unique<Lane>();
   series.shadow->track = track_on(*series.group->challenger, series);
+  series.shadow->incidents = series.live.incidents;  // what is open is no alert of the challenger
 }
 
 void PartitionPipeline::dismiss(const std::string& key) {
@@ -79,6 +85,8 @@ PartitionPipeline::ShadowReport PartitionPipeline::shadow_report(const std::stri
 PartitionPipeline::ShadowReport& PartitionPipeline::ShadowReport::operator+=(
     const ShadowReport& other) {
   rows += other.rows;
+  first = std::min(first, other.first);
+  newest = std::max(newest, other.newest);
   champion_alerts += other.champion_alerts;
   challenger_alerts += other.challenger_alerts;
   const std::size_t room = kMostIncidents - std::min(kMostIncidents, incidents.size());
@@ -87,25 +95,32 @@ PartitionPipeline::ShadowReport& PartitionPipeline::ShadowReport::operator+=(
   return *this;
 }
 
+void PartitionPipeline::ShadowReport::note(const std::string& series, EventTime start,
+                                           bool of_challenger) {
+  ++(of_challenger ? challenger_alerts : champion_alerts);
+  if (incidents.size() < kMostIncidents) incidents.push_back({series, start, of_challenger});
+}
+
 void PartitionPipeline::note_incident(Group& group, const std::optional<Alert>& message,
                                       bool of_challenger) {
   if (!message || message->state != AlertState::kOpen) return;
-  if (group.report.incidents.size() >= ShadowReport::kMostIncidents) return;
-  group.report.incidents.push_back({message->series, message->start, of_challenger});
+  group.report.note(message->series, message->start, of_challenger);
 }
 
 void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series, std::size_t i,
-                                     std::span<const float> residuals, std::int16_t window_class) {
+                                     std::span<float> residuals, std::int16_t window_class) {
   const ScoreRequest::Row& row = request.rows[i];
+  const ModelInfo& model = request.group->info;
   Lane& lane = *series.shadow;
   Group& group = *series.group;
-  const std::string_view class_name = request.group->info.class_name(window_class);
-  Verdict verdict = lane.track.detector.judge(residuals, window_class);
-  if (class_name.starts_with(kBenignClass)) {
-    verdict.alert = verdict.condition = verdict.lasting = false;
-  }
+  const std::string_view class_name = model.class_name(window_class);
+  const auto raw = std::span{request.raw}.subspan(i * model.channels.size(), model.channels.size());
+  const std::uint64_t held_back = lane.track.detector.suppressed_alerts();
+  const Verdict verdict = lane.track.judge(model, raw, residuals, window_class);
   ++group.report.rows;
-  group.report.challenger_alerts += verdict.alert ? 1 : 0;
+  group.report.first = std::min(group.report.first, row.time);
+  group.report.newest = std::max(group.report.newest, row.time);
+  group.report.challenger_alerts += lane.track.detector.suppressed_alerts() - held_back;
   if (!lane.incidents.concerns(verdict)) return;
   note_incident(group,
                 lane.incidents.observe(
@@ -115,6 +130,16 @@ void PartitionPipeline::judge_shadow(const ScoreRequest& request, Series& series
 }
 
 void PartitionPipeline::give_up(const ScoreRequest& /*request*/) { --requests_out_; }
+
+std::vector<std::string> PartitionPipeline::series_of(const std::string& key) const {
+  std::vector<std::string> ids;
+  const auto found = groups_.find(key);
+  if (found == groups_.end()) return ids;
+  for (const Series& series : series_) {
+    if (series.group == &found->second) ids.push_back(series.id);
+  }
+  return ids;
+}
 
 std::unordered_map<std::string, LearnedGroup::Known> PartitionPipeline::known_series(
     const std::string& key) const {
@@ -152,6 +177,9 @@ void PartitionPipeline::record(Series& series, const ScoreRequest& request, std:
   const std::size_t channels = request.batch.channels;
   JudgedRows& record = series.record;
   if (series.live.incidents.is_open()) mark = RowMark::kIncident;
+  if (mark == RowMark::kNormal && series.live.track.detector.at_second_level()) {
+    mark = RowMark::kSuspicious;  // a fault that lasts gives no more alerts, and is one still
+  }
   if (record.history.size() == 0) record.history.series = series.id;
   record.history.append({.time = row.time,
                          .offset = row.offset,

@@ -10,6 +10,7 @@
 #include "daemon/pipeline/detector.hpp"
 #include "daemon/pipeline/incident_policy.hpp"
 #include "daemon/pipeline/labels.hpp"
+#include "daemon/pipeline/retraining_options.hpp"
 #include "daemon/pipeline/windower.hpp"
 
 namespace anomalyd::pipeline {
@@ -42,6 +43,7 @@ struct PipelineOptions {
   IncidentPolicy::Options incidents;
   AlertBudget budget;
   TrainingOptions training;
+  RetrainingOptions retraining;
 
   /// The detector's options for one of `num_series` series with this time between rows.
   [[nodiscard]] Detector::Options detector_for(std::chrono::microseconds period,

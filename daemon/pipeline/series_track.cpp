@@ -18,6 +18,7 @@ NotJudged SeriesTrack::append(const Windower::Row& row, std::span<const double> 
   if (row.restart) {
     filled_ = 0;
     holes_.clear();
+    hole_at_ = 0;
     holes_in_window_ = 0;
     scaler.restart();
   }
@@ -102,6 +103,21 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
   num_fresh_ = 0;
   if (fresh_times_.capacity() > kFreshRows) fresh_times_ = {};
   fresh_times_.clear();
+}
+
+Verdict SeriesTrack::judge(const ModelInfo& model, std::span<const double> raw,
+                           std::span<float> residuals, std::int16_t window_class) {
+  for (std::size_t c = 0; c < raw.size(); ++c) {
+    if (!std::isnan(raw[c])) continue;
+    for (std::size_t i = c; i < residuals.size(); i += raw.size()) residuals[i] = NAN;
+  }
+  Verdict verdict = detector.judge(residuals, window_class);
+  verdict.window_class = window_class;
+  if (model.class_name(window_class).starts_with(kBenignClass)) {  // no fault, people have said
+    verdict.benign = verdict.alert;
+    verdict.alert = verdict.condition = verdict.lasting = false;
+  }
+  return verdict;
 }
 
 void SeriesTrack::continue_from(const SeriesTrack& other, std::size_t context) {

@@ -45,6 +45,11 @@ class SeriesTrack {
   /// `judged_rows` (indices of fresh rows, from 0), and turns all but `context - 1` into the past.
   void flush_into(Batch& batch, std::span<const std::uint32_t> judged_rows, std::size_t context);
 
+  /// Judges the newest row of a window. `raw` is [channels]; `residuals` is [members x channels],
+  /// of which those of missing cells become NaN. What people call harmless raises no alert.
+  [[nodiscard]] Verdict judge(const ModelInfo& model, std::span<const double> raw,
+                              std::span<float> residuals, std::int16_t window_class);
+
   /// Takes over the rows that `other` holds and its data faults, to judge the next row of the same
   /// series in its place; on its own scaler, for windows of `context` rows. The window fills anew
   /// where only one of the two takes a channel for a counter. Neither may hold fresh rows.

@@ -63,6 +63,15 @@ Windower Windower::as_of(EventTime time) const {
   return then;
 }
 
+Windower Windower::behind(std::span<const std::int64_t> times, const Options& options) {
+  Windower windower;
+  for (const std::int64_t time : times) {
+    windower.emit(EventTime{EventTime::duration{time}}, 0, {}, options, [](const Row&) {});
+  }
+  if (!times.empty()) windower.newest_ = windower.last_time_;
+  return windower;
+}
+
 void Windower::skip_to(EventTime time) {
   last_time_ = std::max(last_time_, time);
   newest_ = std::max(newest_, time);

@@ -58,6 +58,9 @@ class Windower {
   /// Releases what still waits: the input has ended.
   void flush(const Options& options, const RowFn& release);
 
+  /// As it stands behind rows at these times.
+  [[nodiscard]] static Windower behind(std::span<const std::int64_t> times, const Options& options);
+
   /// A copy as it stood behind its row at `time`: what came later can be taken in again.
   [[nodiscard]] Windower as_of(EventTime time) const;
 

@@ -1,9 +1,16 @@
 #include "daemon/runtime/http_client.hpp"
 
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "daemon/runtime/http_address.hpp"
 
 namespace anomalyd::runtime {
 namespace {
@@ -11,27 +18,30 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
+using asio::generic::stream_protocol;
+using Request = http::request<http::string_body>;
 
-/// One request and its reply: resolve, connect, write, read, each in the callback of the last.
+constexpr std::uint64_t kMaxReplyBytes = 256U << 20U;
+
+/// One request and its reply: connect, write, read, each in the callback of the last.
 class Exchange {
  public:
-  Exchange(const std::string& host, const std::string& path) {
-    request_.method(http::verb::get);
-    request_.target(path);
-    request_.version(11);
-    request_.set(http::field::host, host);
-    request_.set(http::field::connection, "close");
+  explicit Exchange(Request request) : request_{std::move(request)} {
+    reply_.body_limit(kMaxReplyBytes);
   }
 
-  void run(const std::string& host, const std::string& port, std::chrono::milliseconds timeout) {
-    stream_.expires_after(timeout);
-    asio::ip::tcp::resolver resolver{io_};
-    beast::error_code resolve_error;
-    const auto endpoints = resolver.resolve(host, port, resolve_error);
-    if (resolve_error) {
-      error_ = resolve_error;
-      return;
+  void run(const HttpAddress& address, std::chrono::milliseconds timeout) {
+    std::vector<stream_protocol::endpoint> endpoints;
+    if (address.is_unix()) {
+      endpoints.emplace_back(asio::local::stream_protocol::endpoint{address.socket});
+    } else {
+      asio::ip::tcp::resolver resolver{io_};
+      for (const auto& found : resolver.resolve(address.host, address.port, error_)) {
+        endpoints.emplace_back(found.endpoint());
+      }
+      if (error_) return;
     }
+    stream_.expires_after(timeout);
     stream_.async_connect(endpoints, [this](beast::error_code error, const auto&) {
       if (!failed(error)) write();
     });
@@ -40,18 +50,22 @@ class Exchange {
 
   [[nodiscard]] const beast::error_code& error() const { return error_; }
   [[nodiscard]] HttpReply take_reply() {
-    return {static_cast<int>(reply_.result_int()), std::move(reply_.body())};
+    auto reply = reply_.release();
+    return {static_cast<int>(reply.result_int()), std::move(reply.body())};
   }
 
  private:
   void write() {
     http::async_write(stream_, request_, [this](beast::error_code error, std::size_t) {
-      if (!failed(error)) read();
+      // Who refuses a request may answer before it has read all of it.
+      write_error_ = error;
+      read();
     });
   }
   void read() {
-    http::async_read(stream_, buffer_, reply_,
-                     [this](beast::error_code error, std::size_t) { (void)failed(error); });
+    http::async_read(stream_, buffer_, reply_, [this](beast::error_code error, std::size_t) {
+      (void)failed(error && write_error_ ? write_error_ : error);
+    });
   }
   bool failed(beast::error_code error) {
     error_ = error;
@@ -59,34 +73,50 @@ class Exchange {
   }
 
   asio::io_context io_;
-  beast::tcp_stream stream_{io_};
+  beast::basic_stream<stream_protocol> stream_{io_};
   beast::flat_buffer buffer_;
-  http::request<http::empty_body> request_;
-  http::response<http::string_body> reply_;
+  Request request_;
+  http::response_parser<http::string_body> reply_;
   beast::error_code error_;
+  beast::error_code write_error_;
 };
+
+Result<HttpReply> exchange(const std::string& address, Request request,
+                           std::chrono::milliseconds timeout) {
+  const auto where = HttpAddress::parse(address);
+  if (!where) return Failure{where.error()};
+  const std::string url =
+      where->is_unix() ? address : "http://" + address + std::string{request.target()};
+  request.version(11);
+  request.set(http::field::host, where->is_unix() ? "localhost" : address);
+  request.set(http::field::connection, "close");
+  request.prepare_payload();
+  try {
+    Exchange one{std::move(request)};
+    one.run(*where, timeout);
+    if (one.error()) {
+      return fail(ErrorKind::kUnavailable,
+                  url + ": " + one.error().message() + "; expected a running anomalyd there");
+    }
+    return one.take_reply();
+  } catch (const std::exception& error) {
+    return fail(ErrorKind::kUnavailable, url + ": " + error.what());
+  }
+}
 
 }  // namespace
 
 Result<HttpReply> http_get(const std::string& address, const std::string& path,
                            std::chrono::milliseconds timeout) {
-  const std::size_t colon = address.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == address.size()) {
-    return fail(ErrorKind::kInvalid,
-                "address '" + address + "'; expected host:port, for example 127.0.0.1:9464");
-  }
-  try {
-    Exchange exchange{address, path};
-    exchange.run(address.substr(0, colon), address.substr(colon + 1), timeout);
-    if (exchange.error()) {
-      return fail(ErrorKind::kUnavailable, "http://" + address + path + ": " +
-                                               exchange.error().message() +
-                                               "; expected a running anomalyd there");
-    }
-    return exchange.take_reply();
-  } catch (const std::exception& error) {
-    return fail(ErrorKind::kUnavailable, "http://" + address + path + ": " + error.what());
-  }
+  return exchange(address, Request{http::verb::get, path, 11}, timeout);
+}
+
+Result<HttpReply> http_post(const std::string& address, const std::string& path, HttpBody body,
+                            std::chrono::milliseconds timeout) {
+  Request request{http::verb::post, path, 11};
+  request.set(http::field::content_type, body.content_type);
+  request.body() = std::move(body.bytes);
+  return exchange(address, std::move(request), timeout);
 }
 
 }  // namespace anomalyd::runtime

@@ -2,12 +2,15 @@
 
 #include <pthread.h>
 #include <sys/resource.h>
-#include <xxhash.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
-#include <cstdio>
+#include <nlohmann/json.hpp>
 #include <utility>
+
+#include "daemon/runtime/model_loader.hpp"
+#include "daemon/runtime/reservoir.hpp"
 
 namespace anomalyd::runtime {
 
@@ -22,19 +25,38 @@ struct Learner::Survey {
   std::map<std::string, pipeline::PartitionPipeline::Candidates> groups;
 };
 
-Learner::Learner(const pipeline::PipelineOptions& options, std::filesystem::path folder,
-                 Outside outside)
-    : options_{options}, folder_{std::move(folder)}, outside_{std::move(outside)} {}
+/// The rows that a model is trained on, and where they lie in the input.
+struct Learner::TrainingData {
+  std::vector<pipeline::History> histories;
+  std::vector<DataRange> ranges;  // one per partition that has any
+};
+
+namespace {
+
+/// Where the rows of a partition's histories lie.
+DataRange range_of(const PartitionId& partition, std::span<const pipeline::History> histories) {
+  DataRange range{.partition = partition, .first = 0, .last = 0, .from = {}, .until = {}};
+  for (const pipeline::History& history : histories) {
+    if (history.size() == 0) continue;
+    const auto [first, last] = std::ranges::minmax(history.offsets);
+    const auto [from, until] = std::ranges::minmax(history.times);
+    const EventTime begin{std::chrono::microseconds{from}}, end{std::chrono::microseconds{until}};
+    const bool is_first = range.rows == 0;
+    range.first = is_first ? first : std::min(range.first, first);
+    range.last = std::max(range.last, last);
+    range.from = is_first ? begin : std::min(range.from, begin);
+    range.until = is_first ? end : std::max(range.until, end);
+    range.rows += history.size();
+  }
+  return range;
+}
+
+}  // namespace
+
+Learner::Learner(const pipeline::PipelineOptions& options, Outside outside)
+    : options_{options}, outside_{std::move(outside)} {}
 
 Learner::~Learner() = default;  // the jthread asks to stop and joins
-
-std::filesystem::path Learner::checkpoint_path(const std::filesystem::path& folder,
-                                               const std::string& group_key) {
-  char name[32];
-  std::snprintf(name, sizeof name, "%016llx.ckpt",
-                static_cast<unsigned long long>(XXH3_64bits(group_key.data(), group_key.size())));
-  return folder / name;
-}
 
 void Learner::consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks,
                        pipeline::Input input) {
@@ -68,27 +90,29 @@ void Learner::collect(const std::string& key, const std::vector<Channel>& channe
                       const std::vector<std::shared_ptr<PartitionTask>>& tasks) {
   struct Collected {
     std::size_t answers = 0;
-    std::vector<pipeline::History> histories;
+    TrainingData data;
   };
   auto collected = std::make_shared<Collected>();
   for (const auto& task : tasks) {
     task->inspect([this, key, channels, collected, expected = tasks.size()](
                       const pipeline::PartitionPipeline& pipeline, const auto&) {
-      asio::post(outside_.control, [this, key, channels, collected, expected,
-                                    set = pipeline.training_set(key)]() mutable {
-        for (auto& history : set) collected->histories.push_back(std::move(history));
-        if (++collected->answers < expected) return;
-        train(key, channels, std::move(collected->histories));
-      });
+      asio::post(outside_.control,
+                 [this, key, channels, collected, expected, partition = pipeline.partition(),
+                  set = pipeline.training_set(key)]() mutable {
+                   if (!set.empty()) collected->data.ranges.push_back(range_of(partition, set));
+                   for (auto& history : set)
+                     collected->data.histories.push_back(std::move(history));
+                   if (++collected->answers < expected) return;
+                   train(key, channels, std::move(collected->data));
+                 });
     });
   }
 }
 
-void Learner::train(std::string key, std::vector<Channel> channels,
-                    std::vector<pipeline::History> histories) {
+void Learner::train(std::string key, std::vector<Channel> channels, TrainingData data) {
   // One order whatever partition answered first, so that a run can be repeated.
-  std::sort(histories.begin(), histories.end(),
-            [](const auto& a, const auto& b) { return a.series < b.series; });
+  std::ranges::sort(data.histories, {}, &pipeline::History::series);
+  std::ranges::sort(data.ranges, {}, &DataRange::partition);
   {
     const std::lock_guard lock{mutex_};
     progress_.training = true;
@@ -97,15 +121,15 @@ void Learner::train(std::string key, std::vector<Channel> channels,
     ++progress_.runs;
   }
   thread_ = std::jthread{[this, key = std::move(key), channels = std::move(channels),
-                          histories = std::move(histories)](std::stop_token stop) mutable {
+                          data = std::move(data)](std::stop_token stop) mutable {
     pthread_setname_np(pthread_self(), "anomalyd-train");
     setpriority(PRIO_PROCESS, 0, 10);  // this thread only; refused in a sandbox, which is harmless
-    run(key, channels, std::move(histories), stop);
+    run(key, channels, std::move(data), stop);
   }};
 }
 
-void Learner::run(const std::string& key, const std::vector<Channel>& channels,
-                  std::vector<pipeline::History> histories, std::stop_token stop) {
+void Learner::run(const std::string& key, const std::vector<Channel>& channels, TrainingData data,
+                  std::stop_token stop) {
   const auto show = [this](const TrainingProgress& progress) {
     const std::lock_guard lock{mutex_};
     progress_.stage = progress.stage;
@@ -113,15 +137,24 @@ void Learner::run(const std::string& key, const std::vector<Channel>& channels,
     progress_.loss = progress.loss;
   };
   const auto finish = [&]() -> Result<std::pair<pipeline::Learned, LoadedModel>> {
-    auto learned = pipeline::learn(histories, channels, outside_.factory, options_, show, stop);
+    auto learned =
+        pipeline::learn(data.histories, channels, outside_.factory, options_, show, stop);
     if (!learned) return fail(std::move(learned.error()), "training the model of " + key);
-    const auto path = checkpoint_path(folder_, key);
+    auto draft = outside_.registry.begin();
+    if (!draft) return Failure{std::move(draft.error())};
+    const auto path = (*draft)->checkpoint();
     const CheckpointExtras extras{"{\"source\":\"cold start\"}", learned->group->calibration()};
     if (auto saved = outside_.factory.save(*learned->scorer, extras, path); !saved) {
       return fail(std::move(saved.error()), "saving the model of " + key);
     }
+    if (auto kept = write_rows((*draft)->rows(), channels, data.histories); !kept) {
+      return fail(std::move(kept.error()), "saving the rows of the model of " + key);
+    }
     auto loaded = outside_.factory.load(path);
     if (!loaded) return fail(std::move(loaded.error()), "reading the new model back");
+    if (auto kept = keep(std::move(*draft), loaded->scorer->info(), data); !kept) {
+      return fail(std::move(kept.error()), "keeping the model of " + key);
+    }
     return std::pair{std::move(*learned), std::move(*loaded)};
   };
   auto outcome = finish();
@@ -143,6 +176,23 @@ void Learner::run(const std::string& key, const std::vector<Channel>& channels,
         auto& [learned, loaded] = **outcome;
         outside_.on_model(learned.group, std::move(loaded.scorer), learned.report);
       });
+}
+
+Status Learner::keep(std::unique_ptr<ModelRegistry::Draft> draft, const ModelInfo& info,
+                     const TrainingData& data) {
+  Manifest manifest = manifest_of(info);
+  manifest.reason = "cold start";
+  manifest.seed = outside_.origin.seed;
+  manifest.configuration = outside_.origin.configuration;
+  manifest.num_series = data.histories.size();
+  manifest.data = data.ranges;
+  manifest.calibration = nlohmann::json{{"series", data.histories.size()}}.dump();
+  auto added = outside_.registry.add(std::move(draft), std::move(manifest), "anomalyd");
+  if (!added) return Failure{std::move(added.error())};
+  auto promoted = outside_.registry.promote(added->group, added->version,
+                                            {.why = "cold start", .by = "anomalyd", .since = {}});
+  if (!promoted) return Failure{std::move(promoted.error())};
+  return {};
 }
 
 Learner::Progress Learner::progress() const {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,7 +12,9 @@
 #include "daemon/core/model.hpp"
 #include "daemon/core/time.hpp"
 #include "daemon/pipeline/learning.hpp"
+#include "daemon/runtime/model_registry.hpp"
 #include "daemon/runtime/partition_task.hpp"
+#include "daemon/runtime/service_options.hpp"
 
 namespace anomalyd::runtime {
 
@@ -21,14 +22,16 @@ namespace anomalyd::runtime {
 ///
 /// Runs on   the control io_context; training itself on a thread of its own, `anomalyd-train`, at
 ///           low priority. progress(): any thread.
-/// Result    a checkpoint in `folder`, read back before it is used, so what serves now is what a
-///           restart will load.
+/// Result    a version in the registry, read back before it is added and promoted, so what serves
+///           now is what a restart will load.
 class Learner {
  public:
   struct Outside {
     boost::asio::io_context& control;
     ModelFactory& factory;
     Clock& clock;
+    ModelRegistry& registry;
+    ModelOrigin origin;
     /// A model is ready. Runs on the control io_context.
     std::function<void(std::shared_ptr<const pipeline::LearnedGroup>, std::unique_ptr<Scorer>,
                        const TrainingReport&)>
@@ -46,7 +49,7 @@ class Learner {
     std::uint64_t failures = 0;
   };
 
-  Learner(const pipeline::PipelineOptions& options, std::filesystem::path folder, Outside outside);
+  Learner(const pipeline::PipelineOptions& options, Outside outside);
   /// Stops a training run and waits for it.
   ~Learner();
 
@@ -55,22 +58,19 @@ class Learner {
   void consider(const std::vector<std::shared_ptr<PartitionTask>>& tasks, pipeline::Input input);
   [[nodiscard]] Progress progress() const;
 
-  /// Where the checkpoint of a group is kept.
-  [[nodiscard]] static std::filesystem::path checkpoint_path(const std::filesystem::path& folder,
-                                                             const std::string& group_key);
-
  private:
   struct Survey;
+  struct TrainingData;
   void decide(const Survey& survey);
   void collect(const std::string& key, const std::vector<Channel>& channels,
                const std::vector<std::shared_ptr<PartitionTask>>& tasks);
-  void train(std::string key, std::vector<Channel> channels,
-             std::vector<pipeline::History> histories);
-  void run(const std::string& key, const std::vector<Channel>& channels,
-           std::vector<pipeline::History> histories, std::stop_token stop);
+  void train(std::string key, std::vector<Channel> channels, TrainingData data);
+  void run(const std::string& key, const std::vector<Channel>& channels, TrainingData data,
+           std::stop_token stop);
+  [[nodiscard]] Status keep(std::unique_ptr<ModelRegistry::Draft> draft, const ModelInfo& info,
+                            const TrainingData& data);
 
   pipeline::PipelineOptions options_;
-  std::filesystem::path folder_;
   Outside outside_;
   bool busy_ = false;  // control io_context: surveying, collecting or training
   std::map<std::string, MonotonicTime> retry_at_;  // control io_context: groups that failed

@@ -6,6 +6,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <cmath>
 #include <map>
 
 #include "daemon/runtime/service_status.hpp"
@@ -105,6 +106,26 @@ void add_judging(Families& out, const ServiceStatus& status) {
             static_cast<double>(status.queued_windows));
 }
 
+void add_retraining(Families& out, const Retrainer::Progress& now) {
+  using Phase = Retrainer::Phase;
+  for (const Phase phase :
+       {Phase::kIdle, Phase::kTraining, Phase::kGate, Phase::kShadow, Phase::kSwap}) {
+    out.gauge("anomalyd_retraining_phase", "1 for the step that retraining is at.",
+              now.phase == phase ? 1 : 0, {{"phase", std::string{to_string(phase)}}});
+  }
+  out.gauge("anomalyd_retraining_progress_ratio", "Share of the step that is done.", now.share);
+  out.counter("anomalyd_retraining_runs_total", "Challengers whose training began.",
+              static_cast<double>(now.runs));
+  const std::pair<const char*, std::uint64_t> outcomes[] = {{"promoted", now.promoted},
+                                                            {"refused", now.refused},
+                                                            {"postponed", now.postponed},
+                                                            {"failed", now.failed}};
+  for (const auto& [outcome, count] : outcomes) {
+    out.counter("anomalyd_retraining_outcomes_total", "Challengers, by what became of them.",
+                static_cast<double>(count), {{"outcome", outcome}});
+  }
+}
+
 void add_models(Families& out, const ServiceStatus& status) {
   for (const ModelInfo& model : status.models) {
     out.gauge("anomalyd_model_info", "Models in service.", 1,
@@ -121,6 +142,32 @@ void add_models(Families& out, const ServiceStatus& status) {
   out.gauge("anomalyd_brokers_reachable", "1 while the brokers answer.",
             status.broker_trouble.empty() ? 1 : 0);
   out.gauge("anomalyd_uptime_seconds", "Seconds since the start.", status.uptime_seconds);
+}
+
+void add_self_test(Families& out, const ServiceStatus& status) {
+  const auto& test = status.self_test;
+  out.counter("anomalyd_self_test_samples_total",
+              "Samples of live rows in which faults have been tried.",
+              static_cast<double>(test.samples));
+  out.counter("anomalyd_self_test_failures_total", "Those in which that failed.",
+              static_cast<double>(test.failures));
+  out.counter("anomalyd_self_test_seconds_total", "Time that it took.", test.seconds);
+  using Figures = pipeline::SelfTestRecord::Figures;
+  const auto add = [&](const char* name, const char* help, double Figures::*value) {
+    for (const Figures& of : test.figures) {
+      if (std::isnan(of.*value)) continue;
+      out.gauge(name, help, of.*value,
+                {{"group", ModelRegistry::id_of(of.group)},
+                 {"version", of.version},
+                 {"fault", std::string{to_string(of.type)}}});
+    }
+  };
+  add("anomalyd_self_test_recall", "Share of injected faults that was found, of about a day.",
+      &Figures::recall);
+  add("anomalyd_self_test_recall_low", "Lower end of its 95 % interval.", &Figures::low);
+  add("anomalyd_self_test_delay_rows", "Mean rows from a fault to its alert, of those found.",
+      &Figures::delay_rows);
+  add("anomalyd_self_test_trials", "Injected faults, of about a day.", &Figures::trials);
 }
 
 }  // namespace
@@ -179,6 +226,8 @@ std::string Metrics::render(const ServiceStatus& status) const {
   add_input(families, status);
   add_judging(families, status);
   add_models(families, status);
+  add_retraining(families, status.retraining);
+  add_self_test(families, status);
   std::vector<MetricFamily> all = std::move(families).take();
   for (MetricFamily& family : impl_->registry.Collect()) all.push_back(std::move(family));
   return prometheus::TextSerializer{}.Serialize(all);

@@ -46,16 +46,16 @@ void PartitionTask::install(std::shared_ptr<const pipeline::LearnedGroup> group)
 }
 
 void PartitionTask::hold(Held held) {
-  change(
-      [self = shared_from_this(), held = std::move(held)](pipeline::PartitionPipeline& pipeline) {
-        self->held_ = true;
-        held(self->finished_, pipeline);
-      });
+  change([self = shared_from_this(), held = std::move(held)](pipeline::PartitionPipeline&) mutable {
+    self->held_ = self->snapshot_wanted_ = true;
+    self->on_held_ = std::move(held);
+  });
 }
 
 void PartitionTask::go_on(std::shared_ptr<const pipeline::LearnedGroup> group) {
   asio::post(strand_, [self = shared_from_this(), group = std::move(group)] {
     self->held_ = false;
+    self->on_held_ = nullptr;
     if (group != nullptr) {
       self->pipeline_.install(group);
       self->score_changed();
@@ -194,6 +194,9 @@ void PartitionTask::advance() {
     if (snapshot_wanted_ && blocks_.empty() && !pending_) take_snapshot();
     if (pending_ && !pending_->publishing && alerts_acked_ >= pending_->alerts) publish_snapshot();
   } while (take_in());
+  if (on_held_ && blocks_.empty() && !snapshot_wanted_ && !pending_ && snapshot_at_ == finished_) {
+    std::exchange(on_held_, nullptr)(finished_, pipeline_);
+  }
   overdue_bytes_ = pipeline_.overdue_bytes();
   if (retired_ && last_snapshot_ && at_rest()) std::exchange(retired_, nullptr)();
 }
@@ -211,6 +214,9 @@ bool PartitionTask::take_in() {
   const auto [block, arrived] = std::move(waiting_.front());
   waiting_.pop_front();
   pipeline_.ingest(block);
+  for (pipeline::LiveSample& sample : pipeline_.take_samples()) {
+    outside_.on_sample(std::move(sample));
+  }
   blocks_.push_back({block.end(), block.byte_size(), 0, arrived});
   score_requests(first_block_ + blocks_.size() - 1);
   return true;

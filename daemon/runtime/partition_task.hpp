@@ -44,6 +44,8 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     std::function<void(const Alert&, double seconds)> on_alert;
     /// Rows have been judged. Runs on the strand; empty if nobody keeps them.
     std::function<void(std::vector<pipeline::JudgedRows>)> on_record{};
+    /// Rows of a series have been copied for a self-test. Runs on the strand.
+    std::function<void(pipeline::LiveSample)> on_sample{};
     /// A challenger could not score; it judges no more. Runs on the strand.
     std::function<void(const Error&)> on_challenger_failed{};
   };
@@ -75,8 +77,10 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   void change(std::function<void(pipeline::PartitionPipeline&)> change);
   /// Any thread.
   void install(std::shared_ptr<const pipeline::LearnedGroup> group);
-  /// Takes nothing more in. When nothing is in flight, `held` runs on the strand with the offset up
-  /// to which everything is judged (nullopt: nothing was read) and the pipeline. Any thread.
+  /// Takes nothing more in. When nothing is in flight and a snapshot of that is on disk, `held`
+  /// runs on the strand with the offset up to which everything is judged (nullopt: nothing was
+  /// read) and the pipeline: whatever is changed on disk now, a restart goes on from here. Any
+  /// thread.
   using Held = std::function<void(std::optional<Offset>, const pipeline::PartitionPipeline&)>;
   void hold(Held held);
   /// Goes on after hold(), with `group` as the model that judges the next row if it is not null,
@@ -128,6 +132,7 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
   MonotonicTime finished_at_{};
   std::deque<std::function<void(pipeline::PartitionPipeline&)>> changes_;  // wait for quiescence
   bool held_ = false;
+  Held on_held_;  // waits for the snapshot
   bool snapshot_wanted_ = false;
   bool last_snapshot_ = false;  // the one before retiring has been taken
   struct PendingSnapshot {

@@ -9,12 +9,12 @@
 #include <future>
 #include <utility>
 
+#include "daemon/runtime/incident_log.hpp"
 #include "daemon/runtime/systemd.hpp"
 
 namespace anomalyd::runtime {
 
 namespace asio = boost::asio;
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 namespace {
@@ -31,55 +31,55 @@ std::size_t pool_threads(std::size_t asked) {
 Result<std::unique_ptr<Service>> Service::create(Options options,
                                                  const pipeline::PipelineOptions& pipeline_options,
                                                  Parts parts, Clock& clock) {
-  auto snapshots = SnapshotStore::open(options.state_dir / "partitions");
-  if (!snapshots) return fail(std::move(snapshots.error()), "opening the state folder");
-  std::error_code error;
-  fs::create_directories(options.state_dir / "models", error);
-  if (error) {
-    return fail(ErrorKind::kInvalid, (options.state_dir / "models").string() +
-                                         ": cannot create the folder: " + error.message());
-  }
-  std::unique_ptr<Service> service{new Service{std::move(options), pipeline_options,
-                                               std::move(parts), std::move(*snapshots), clock}};
+  auto store = open_store(options, std::move(parts.lock), parts.audit.get(), clock);
+  if (!store) return fail(std::move(store.error()), "opening the state folder");
+  pipeline::PipelineOptions recording = pipeline_options;
+  recording.training.record = recording.retraining.enabled;
+  std::unique_ptr<Service> service{
+      new Service{std::move(options), recording, std::move(parts), std::move(*store), clock}};
+  service->make_retrainer();
   if (auto loaded = service->load_models(); !loaded) return Failure{std::move(loaded.error())};
   if (!service->options_.http.listen.empty()) {
-    Service& self = *service;
-    const auto health = [](bool good, const std::string& line) {
-      return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
-    };
-    auto admin = AdminServer::listen(
-        self.control_, self.options_.http,
-        {{"/healthz",
-          [&self, health] {
-            const ServiceStatus status = self.status();
-            return health(status.progressing, status.line());
-          }},
-         {"/readyz",
-          [&self, health] {
-            const ServiceStatus status = self.status();
-            return health(status.phase == ServiceStatus::Phase::kReady, status.line());
-          }},
-         {"/status",
-          [&self] {
-            return AdminServer::Page{200, "application/json", self.status().json()};
-          }},
-         {"/metrics", [&self] {
-            return AdminServer::Page{200, "text/plain; version=0.0.4; charset=utf-8",
-                                     self.metrics_.render(self.status())};
-          }}});
+    auto admin = AdminServer::listen(service->control_, service->options_.http, service->routes());
     if (!admin) return Failure{std::move(admin.error())};
-    self.admin_ = std::move(*admin);
-    spdlog::info("HTTP on {}", self.http_address());
+    service->admin_ = std::move(*admin);
+    spdlog::info("HTTP on {}", service->http_address());
+    if (auto said = service->store_.lock->announce(service->http_address()); !said) {
+      return Failure{std::move(said.error())};
+    }
   }
   return service;
 }
 
+AdminServer::Routes Service::routes() {
+  const auto health = [](bool good, const std::string& line) {
+    return AdminServer::Page{good ? 200U : 503U, "text/plain; charset=utf-8", line + "\n"};
+  };
+  AdminServer::Routes routes = model_routes(model_control(pipeline::Trigger::kCommand));
+  routes.pages["/healthz"] = [this, health] {
+    const ServiceStatus now = status();
+    return health(now.progressing, now.line());
+  };
+  routes.pages["/readyz"] = [this, health] {
+    const ServiceStatus now = status();
+    return health(now.phase == ServiceStatus::Phase::kReady, now.line());
+  };
+  routes.pages["/status"] = [this] {
+    return AdminServer::Page{200, "application/json", status().json()};
+  };
+  routes.pages["/metrics"] = [this] {
+    return AdminServer::Page{200, "text/plain; version=0.0.4; charset=utf-8",
+                             metrics_.render(status())};
+  };
+  return routes;
+}
+
 Service::Service(Options options, const pipeline::PipelineOptions& pipeline_options, Parts parts,
-                 SnapshotStore snapshots, Clock& clock)
+                 Store store, Clock& clock)
     : options_{std::move(options)},
       pipeline_options_{pipeline_options},
       parts_{std::move(parts)},
-      snapshots_{std::move(snapshots)},
+      store_{std::move(store)},
       clock_{clock},
       started_{clock.monotonic()},
       signals_{control_, SIGTERM, SIGINT},
@@ -101,18 +101,22 @@ Service::Service(Options options, const pipeline::PipelineOptions& pipeline_opti
   };
   scoring_ = std::make_unique<ScoringLoop>(options_.batch, clock_, std::move(events));
 
-  Learner::Outside learner{control_, *parts_.models, clock_, {}, {}};
+  Learner::Outside learner{control_, *parts_.models, clock_, *store_.models, options_.origin, {},
+                           {}};
   learner.on_model = [this](auto group, auto scorer, const TrainingReport& report) {
     spdlog::info("model {} {} is trained: {} windows, {:.1f} s; {} series calibrated",
                  group->info.kind, group->info.version, report.windows, report.seconds,
                  group->series.size());
     for (const std::string& note : report.notes)
       spdlog::info("model {}: {}", group->info.version, note);
+    delete_old_versions(pipeline::group_key(group->info.channels));
     adopt(std::move(group), std::move(scorer));
   };
   learner.on_failure = [this](const Error& error) { note_error(error); };
-  learner_ = std::make_unique<Learner>(pipeline_options_, options_.state_dir / "models",
-                                       std::move(learner));
+  learner_ = std::make_unique<Learner>(pipeline_options_, std::move(learner));
+  self_tester_ = std::make_unique<SelfTester>(
+      pipeline_options_, options_.self_test,
+      SelfTester::Outside{control_, *parts_.models, *store_.models, clock_});
 
   PollLoop::Outside polling{
       *parts_.source, *parts_.decoder, parts_.dead_letters.get(), clock_, {}, {}, {}};
@@ -129,39 +133,21 @@ Service::~Service() {
   poll_->stop();
   if (poll_thread_.joinable()) poll_thread_.join();
   learner_.reset();
+  retrainer_.reset();
   scoring_->stop();
   pool_.join();
   disk_.join();
 }
 
-Status Service::load_models() {
-  std::vector<fs::path> files;
-  if (!options_.checkpoint.empty()) files.push_back(options_.checkpoint);
-  for (const auto& entry : fs::directory_iterator{options_.state_dir / "models"}) {
-    if (entry.path().extension() == ".ckpt") files.push_back(entry.path());
-  }
-  for (const fs::path& file : files) {
-    if (auto loaded = load_model(file); !loaded) return loaded;
-  }
-  return {};
-}
-
-Status Service::load_model(const fs::path& path) {
-  auto loaded = parts_.models->load(path);
-  if (!loaded) return fail(std::move(loaded.error()), "loading the model " + path.string());
-  auto group =
-      pipeline::LearnedGroup::from_calibration(loaded->scorer->info(), loaded->extras.calibration);
-  if (!group) return fail(std::move(group.error()), "loading the model " + path.string());
-  spdlog::info("model {} {} from {}: {} channels, {} series known, on {}", (*group)->info.kind,
-               (*group)->info.version, path.string(), (*group)->info.channels.size(),
-               (*group)->series.size(), (*group)->info.device);
-  adopt(std::move(*group), std::move(loaded->scorer));
-  return {};
-}
-
 void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
                     std::unique_ptr<Scorer> scorer) {
   scoring_->install(group, std::move(scorer));
+  serve(group);
+  for (const auto& task : tasks()) task->install(group);
+}
+
+/// `group` is what new partitions begin with, and what status shows.
+void Service::serve(const std::shared_ptr<const pipeline::LearnedGroup>& group) {
   const std::lock_guard lock{mutex_};
   const std::string key = pipeline::group_key(group->info.channels);
   std::erase_if(groups_,
@@ -172,13 +158,12 @@ void Service::adopt(std::shared_ptr<const pipeline::LearnedGroup> group,
   if (!group->info.choice.empty()) {
     spdlog::info("model {} is {}", group->info.version, group->info.choice);
   }
-  for (const auto& [partition, task] : tasks_) task->install(group);
 }
 
 PollLoop::Assigned Service::make_task(const PartitionId& partition) {
   pipeline::PartitionPipeline pipeline{partition, pipeline_options_};
   std::optional<Offset> begin;
-  auto snapshot = snapshots_.read(partition);
+  auto snapshot = store_.snapshots.read(partition);
   const std::lock_guard lock{mutex_};
   for (const auto& group : groups_) pipeline.install(group);
   if (snapshot && *snapshot) {
@@ -197,7 +182,7 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
     status_.last_error = snapshot.error().message;
   }
   PartitionTask::Outside outside{
-      *scoring_, *parts_.alerts, snapshots_, disk_.get_executor(), clock_, {}, {}, {}, {}};
+      *scoring_, *parts_.alerts, store_.snapshots, disk_.get_executor(), clock_, {}, {}, {}, {}};
   outside.on_position = [this](Position position) { poll_->commit(std::move(position)); };
   outside.on_trouble = [this](const Error& error) { note_error(error); };
   outside.on_fatal = [this](const Error& error) {
@@ -210,7 +195,24 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
                       std::string{to_string(alert.type)}, seconds);
     spdlog::info("{} {} {} severity {}: {}", to_string(alert.type), to_string(alert.state),
                  alert.series, alert.severity, alert.summary);
+    // The snapshot that goes past it is written by the same thread, later: none is forgotten.
+    asio::post(disk_, [this, alert] {
+      if (auto kept = IncidentLog{options_.state_dir}.add(alert); !kept) note_error(kept.error());
+    });
   };
+  outside.on_record = [this](std::vector<pipeline::JudgedRows> rows) {
+    asio::post(disk_, [this, rows = std::move(rows)] {
+      if (auto kept = store_.reservoir->append(rows); !kept) note_error(kept.error());
+    });
+  };
+  outside.on_sample = [this](pipeline::LiveSample sample) {
+    self_tester_->submit(std::move(sample));
+  };
+  outside.on_challenger_failed = [this](const Error& error) {
+    note_error(error);
+    retrainer_->on_challenger_failed(error);
+  };
+  if (const auto challenger = retrainer_->challenger()) pipeline.challenge(challenger);
   auto task =
       std::make_shared<PartitionTask>(pool_.get_executor(), std::move(pipeline), begin, outside);
   tasks_[partition] = task;
@@ -251,6 +253,7 @@ void Service::prepare_and_poll() {
     if (prepared) break;
     poll_->wait_to_retry(1s);
   }
+  asio::post(control_, [this] { open_topics(); });  // they exist now
   poll_->run();
 }
 
@@ -273,10 +276,12 @@ int Service::run() {
   }};
   control_.run();
 
+  topics_.clear();
   if (poll_thread_.joinable()) poll_thread_.join();
   const Status flushed = parts_.alerts->flush(options_.poll.drain_timeout);
   if (!flushed) spdlog::error("flushing alerts: {}", flushed.error().message);
   learner_.reset();
+  retrainer_.reset();
   spdlog::info("stopped");
   return flushed && !failed_ ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -355,22 +360,28 @@ void Service::gather_status() {
   struct Answers {
     std::size_t expected;
     std::vector<PartitionTask::Status> partitions;
+    std::map<std::string, pipeline::GroupFacts> facts;
   };
   const auto all = tasks();
   if (all.empty()) return publish_status({});
-  auto answers = std::make_shared<Answers>(Answers{all.size(), {}});
+  auto answers = std::make_shared<Answers>(Answers{all.size(), {}, {}});
   for (const auto& task : all) {
-    task->inspect([this, answers](const auto&, const PartitionTask::Status& status) {
-      asio::post(control_, [this, answers, status] {
+    task->inspect([this, answers](const pipeline::PartitionPipeline& pipeline,
+                                  const PartitionTask::Status& status) {
+      asio::post(control_, [this, answers, status, facts = pipeline.group_facts()] {
         answers->partitions.push_back(status);
-        if (answers->partitions.size() == answers->expected) {
-          publish_status(std::move(answers->partitions));
-        }
+        for (const auto& [key, of_partition] : facts) answers->facts[key] += of_partition;
+        if (answers->partitions.size() < answers->expected) return;
+        if (!stopping_) consider_retraining(answers->facts);
+        publish_status(std::move(answers->partitions));
       });
     });
   }
   using pipeline::Input;
-  if (!stopping_) learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
+  if (stopping_) return;
+  self_tester_->consider(all);
+  if (retrainer_->busy()) return;
+  learner_->consider(all, input_ended_ ? Input::kHasEnded : Input::kGoesOn);
 }
 
 void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
@@ -392,6 +403,8 @@ void Service::publish_status(std::vector<PartitionTask::Status> partitions) {
     status_.input = input;
     status_.queued_windows = scoring_->queued_windows();
     status_.training = learner_->progress();
+    status_.retraining = retrainer_->progress();
+    status_.self_test = self_tester_->progress();
     const pipeline::Readiness series = status_.readiness();
     const auto before = status_.phase;
     if (!stopping_) {

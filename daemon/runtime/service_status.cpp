@@ -36,6 +36,23 @@ json to_json(const ModelInfo& model) {
           {"device", model.device},   {"own_weights", model.slots.size()}};
 }
 
+json to_json(const SelfTester::Progress& test) {
+  json figures = json::array();
+  for (const auto& of : test.figures) {
+    figures.push_back({{"group", of.group},
+                       {"version", of.version},
+                       {"fault", to_string(of.type)},
+                       {"trials", of.trials},
+                       {"recall", of.recall},
+                       {"recall_low", of.low},
+                       {"recall_high", of.high},
+                       {"delay_rows", of.delay_rows}});  // null if none was found
+  }
+  return {{"enabled", test.enabled},   {"samples", test.samples},
+          {"failures", test.failures}, {"last_failure", test.last_failure},
+          {"seconds", test.seconds},   {"figures", std::move(figures)}};
+}
+
 }  // namespace
 
 std::string_view to_string(ServiceStatus::Phase phase) {
@@ -163,6 +180,25 @@ std::string ServiceStatus::json() const {
         {"share", training.share},
         {"runs", training.runs},
         {"failures", training.failures}}},
+      {"retraining",
+       {{"phase", to_string(retraining.phase)},
+        {"group", retraining.group},
+        {"trigger", retraining.trigger},
+        {"version", retraining.version},
+        {"stage", retraining.stage},
+        {"share", retraining.share},
+        {"outcome", retraining.outcome},
+        {"reason", retraining.reason},
+        {"sentence", retraining.sentence},
+        {"gate", retraining.report ? gate_table(retraining.report->gate) : ""},
+        {"report",
+         retraining.report ? json::parse(to_json(*retraining.report)) : nlohmann::json(nullptr)},
+        {"runs", retraining.runs},
+        {"promoted", retraining.promoted},
+        {"refused", retraining.refused},
+        {"postponed", retraining.postponed},
+        {"failed", retraining.failed}}},
+      {"self_test", to_json(self_test)},
       {"trouble", {{"brokers", broker_trouble}, {"device", device_trouble}, {"last", last_error}}}};
   document["models"] = nlohmann::json::array();
   for (const ModelInfo& model : models) document["models"].push_back(to_json(model));

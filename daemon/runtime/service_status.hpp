@@ -8,6 +8,8 @@
 #include "daemon/runtime/learner.hpp"
 #include "daemon/runtime/partition_task.hpp"
 #include "daemon/runtime/poll_loop.hpp"
+#include "daemon/runtime/retrainer.hpp"
+#include "daemon/runtime/self_tester.hpp"
 
 namespace anomalyd::runtime {
 
@@ -27,6 +29,8 @@ struct ServiceStatus {
   double samples_per_second = 0;   ///< Over the last second.
   std::size_t queued_windows = 0;  ///< Waiting for the device.
   Learner::Progress training;
+  Retrainer::Progress retraining;
+  SelfTester::Progress self_test;
   std::vector<ModelInfo> models;
   std::string budget;          ///< As configured: "1 per series per week".
   std::string broker_trouble;  ///< Empty when all is well.

@@ -5,11 +5,12 @@
 #include <xxhash.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <system_error>
 #include <utility>
+
+#include "daemon/runtime/durable_file.hpp"
 
 namespace anomalyd::runtime {
 namespace {
@@ -21,37 +22,6 @@ constexpr std::uint32_t kFormat = 3;
 constexpr std::size_t kHeaderBytes = sizeof kMagic + sizeof kFormat + sizeof(Offset);
 constexpr std::size_t kSumBytes = sizeof(std::uint64_t);
 constexpr const char* kDraft = ".draft";  // part of the name of every file not published
-
-Failure io_failure(const fs::path& path, const char* what) {
-  const int code = errno;
-  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorKind::kExhausted : ErrorKind::kInvalid;
-  return fail(kind, path.string() + ": " + what + ": " + std::strerror(code));
-}
-
-/// A file descriptor that closes itself.
-class File {
- public:
-  File(const fs::path& path, int flags) : fd_{::open(path.c_str(), flags | O_CLOEXEC, 0640)} {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] bool is_open() const { return fd_ >= 0; }
-  [[nodiscard]] bool sync() const { return ::fsync(fd_) == 0; }
-  [[nodiscard]] bool write(std::span<const std::byte> bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-    return true;
-  }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
@@ -93,15 +63,9 @@ Status SnapshotStore::Draft::publish() {
   const std::uint64_t sum = XXH3_64bits_digest(self.sum.get());
   self.write(std::as_bytes(std::span{&sum, 1}));
   if (!self.trouble) return self.trouble;
-  if (!self.file.sync()) return io_failure(self.path, "cannot write");
-  if (::rename(self.path.c_str(), self.place.c_str()) != 0) {
-    return io_failure(self.place, "cannot replace");
-  }
-  self.published = true;
-  const File folder{self.place.parent_path(), O_RDONLY | O_DIRECTORY};
-  if (!folder.is_open() || !folder.sync())
-    return io_failure(self.place, "cannot sync the folder of");
-  return {};
+  auto moved = move_durably(self.path, self.place);
+  self.published = moved.has_value();
+  return moved;
 }
 
 std::span<const std::byte> SnapshotStore::Snapshot::state() const noexcept {
@@ -109,13 +73,8 @@ std::span<const std::byte> SnapshotStore::Snapshot::state() const noexcept {
 }
 
 Result<SnapshotStore> SnapshotStore::open(const fs::path& folder) {
+  if (auto made = make_folder(folder); !made) return Failure{std::move(made.error())};
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    return fail(ErrorKind::kInvalid, folder.string() +
-                                         ": cannot create the folder: " + error.message() +
-                                         "; expected a folder that the daemon may write to");
-  }
   if (::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
     return io_failure(folder, "cannot write to the folder");
   }

@@ -4,6 +4,7 @@
 //   kafka_bench raw     --brokers B --topic T          how fast librdkafka alone gives records
 //   kafka_bench parse   --rows N                       how fast the decoder alone gives rows
 //   kafka_bench latency --brokers B --topic T --alerts A --rate R --seconds N --series S
+//                       [--first-fault F --faults M]   in the series F to F + M, once each
 //
 // Rows are those of the comparison with a Python program: {"series","ts",cpu,mem,net,io}, a few
 // dozen bytes of wide JSON. Each command prints one line: a JSON object.
@@ -39,7 +40,7 @@ constexpr std::int64_t kPeriodMillis = 10'000;
 
 struct Arguments {
   std::string brokers, topic, alerts;
-  std::size_t rows = 1'000'000, series = 5'000, first_row = 0;
+  std::size_t rows = 1'000'000, series = 5'000, first_row = 0, first_fault = 0, faults = 5'000;
   double rate = 100'000, seconds = 20;
 };
 
@@ -228,8 +229,8 @@ int latency(const Arguments& a) {
     const auto due = static_cast<std::size_t>(seconds_since(start) * a.rate);
     for (; sent < due; ++sent) {
       // One row in 5000 is far off; never twice in a series, so that each opens its own incident.
-      const bool fault = sent % 5000 == 4999 && seconds_since(start) > 5 && faults < a.series;
-      const std::size_t series = fault ? faults++ : sent % a.series;
+      const bool fault = sent % 5000 == 4999 && seconds_since(start) > 5 && faults < a.faults;
+      const std::size_t series = fault ? a.first_fault + faults++ : sent % a.series;
       const std::string_view row =
           rows.write(series, sent / a.series, now_millis(), fault ? 400 : 0);
       send(*producer, a, rows.key(), row);
@@ -269,6 +270,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): a bench
     sub->add_option("--rows", a.rows);
     sub->add_option("--series", a.series);
     sub->add_option("--first-row", a.first_row);
+    sub->add_option("--first-fault", a.first_fault);
+    sub->add_option("--faults", a.faults);
     sub->add_option("--rate", a.rate);
     sub->add_option("--seconds", a.seconds);
     sub->callback([&run, command] { run = command; });

@@ -17,6 +17,7 @@ namespace {
 
 using connectors::KafkaAdmin;
 using connectors::KafkaAlertSink;
+using connectors::KafkaAuditSink;
 using connectors::KafkaDeadLetterSink;
 using connectors::KafkaReader;
 using ::testing::Contains;
@@ -376,6 +377,18 @@ TEST_F(KafkaBrokerTest, DeadLettersKeepTheirBytesAndSayWhereTheyCameFrom) {
               ElementsAre(Pair("reason", "malformed"), Pair("detail", "not valid JSON"),
                           Pair("topic", "in"), Pair("partition", "3"), Pair("offset", "42")));
   EXPECT_EQ(sink->num_dropped(), 0u);
+}
+
+TEST_F(KafkaBrokerTest, AuditLinesAreKeyedByGroup) {
+  const std::string topic = make_topic(1);
+  auto sink = KafkaAuditSink::connect({.kafka = {.brokers = brokers_}, .topic = topic}).value();
+  sink->send("load,heat", R"({"event":"promoted"})");
+  ASSERT_TRUE(sink->flush(30s).has_value());
+  const auto records = read_all({.topics = {topic}, .headers = {"content-type"}});
+  ASSERT_THAT(records, SizeIs(1));
+  EXPECT_EQ(records[0].key, "load,heat");
+  EXPECT_EQ(records[0].value, R"({"event":"promoted"})");
+  EXPECT_THAT(records[0].headers, ElementsAre(Pair("content-type", "application/json")));
 }
 
 TEST(KafkaRestart, LosesAndRepeatsNothingThatWasSentWhileTheBrokerWasStopped) {

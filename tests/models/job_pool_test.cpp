@@ -1,9 +1,13 @@
 #include "models/job_pool.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 
+#include <array>
 #include <atomic>
+#include <barrier>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace anomalyd::models {
@@ -34,6 +38,27 @@ TEST(JobPool, ThrowsWhatAJobThrewAndGoesOn) {
   std::atomic<int> count = 0;
   pool.run(20, [&](std::size_t) { ++count; });
   EXPECT_EQ(count, 20);
+}
+
+TEST(JobPool, WorkersHaveThePriorityOfTheThreadThatCalls) {
+  JobPool pool{2, [] {}};
+  std::barrier both{2};  // one job on each thread
+  const auto priorities = [&] {
+    std::array<int, 2> found{};
+    pool.run(2, [&](std::size_t i) {
+      both.arrive_and_wait();
+      found.at(i) = getpriority(PRIO_PROCESS, 0);
+    });
+    return found;
+  };
+  const int here = getpriority(PRIO_PROCESS, 0);
+  if (here == 19) GTEST_SKIP() << "there is no lower priority than that of this process";
+  std::thread{[&] {
+    ASSERT_EQ(setpriority(PRIO_PROCESS, 0, 19), 0);
+    EXPECT_THAT(priorities(), ::testing::Each(19));
+  }}.join();
+  EXPECT_THAT(priorities(), ::testing::Each(here));
+  EXPECT_THAT(priorities(), ::testing::Each(here)) << "in later rounds too";
 }
 
 }  // namespace

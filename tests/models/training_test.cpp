@@ -46,6 +46,31 @@ TEST_P(EveryKind, IsTheSameForTheSameSeedAndRows) {
   EXPECT_EQ(first->info().version, second->info().version);
 }
 
+TEST(WarmStart, BeginsAtTheWeightsOfTheModelBefore) {
+  Options options = small_options("dense_ae");
+  options.epochs = 40;
+  TrainingSet set = training_set(3, {coupled_rows(600, 3, 1), coupled_rows(600, 3, 2)});
+  const auto before = trained(options, set);
+  options.epochs = 1;
+  const std::vector<float> unseen = coupled_rows(300, 3, 1 + 24);
+  const double cold = rms(residuals_of(trained(options, set), batch_of(*before, unseen)));
+  set.start = before.scorer.get();
+  const auto warm = trained(options, set);
+  EXPECT_LT(rms(residuals_of(warm, batch_of(*before, unseen))), 0.7 * cold);
+  EXPECT_NE(warm->info().version, before->info().version);
+}
+
+TEST(WarmStart, IsColdWhereShapesDiffer) {
+  Options options = small_options("dense_ae");
+  TrainingSet set = training_set(3, {coupled_rows(300, 3, 1)});
+  const auto fresh = trained(options, set);
+  options.latent = 2;
+  const auto other = trained(options, set);
+  options = small_options("dense_ae");
+  set.start = other.scorer.get();
+  EXPECT_EQ(trained(options, set)->info().version, fresh->info().version);
+}
+
 TEST_P(EveryKind, LearnsFromOneChannel) {
   const auto scorer =
       trained(small_options(GetParam()), training_set(1, {coupled_rows(200, 1, 1)}));

@@ -52,6 +52,26 @@ TEST(Governor, NeverAllowsMoreOnsetsThanTheBoundSays) {
   EXPECT_GT(onsets, 5);
 }
 
+TEST(Governor, IsAtItsClampWhenTheBudgetIsSpentManyTimesOver) {
+  Governor governor{1e-3, {.budget = 1e-3, .gain = 0.5, .range = 9}};
+  const auto onset = [&] {
+    governor.on_alert_row();
+    for (int i = 0; i < 6; ++i) governor.on_quiet_row();
+  };
+  for (int i = 0; i < 17; ++i) onset();
+  EXPECT_FALSE(governor.at_clamp());
+  for (int i = 0; i < 3; ++i) onset();
+  EXPECT_TRUE(governor.at_clamp());
+  for (int i = 0; i < 980; ++i) governor.on_quiet_row();
+  EXPECT_TRUE(governor.at_clamp()) << "one alert's worth of budget has not been earned yet";
+  for (int i = 0; i < 40; ++i) governor.on_quiet_row();
+  EXPECT_FALSE(governor.at_clamp());
+
+  Governor off{1e-3, {.budget = 0}};
+  for (int i = 0; i < 100; ++i) off.on_alert_row();
+  EXPECT_FALSE(off.at_clamp());
+}
+
 TEST(Governor, WithoutABudgetLeavesAlphaAlone) {
   Governor governor{1e-3, {.budget = 0}};
   governor.on_alert_row();

@@ -205,6 +205,17 @@ TEST_F(PartitionPipelineTest, KeepsWhatItHasCollectedAcrossARestart) {
   EXPECT_TRUE(driver_.train(factory_));
 }
 
+TEST_F(PartitionPipelineTest, ComesBackFromASnapshotOfAWindowThatFillsAnew) {
+  fleet_.run({"a"}, 0, 600);
+  ASSERT_TRUE(driver_.train(factory_));
+  fleet_.run({"a"}, 600, 653);
+  fleet_.run({"a"}, 800, 803);  // behind a gap that is too long to bridge
+  const auto restored = driver_.restart();
+  ASSERT_TRUE(restored) << restored.error().message;
+  fleet_.run({"a"}, 803, 900);
+  EXPECT_EQ(driver_.verdicts.back().time, at(899));
+}
+
 TEST_F(PartitionPipelineTest, GoesOnFromASnapshotThatIsOlderThanTheModel) {
   Fleet again{driver_};
   for (const auto& fault : {std::pair<std::string, int>{"a", 650}, {"a", 700}}) {

@@ -4,14 +4,18 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <future>
+#include <map>
 #include <random>
 #include <set>
 
 #include "connectors/codec/sample_decoder.hpp"
 #include "daemon/runtime/http_client.hpp"
+#include "daemon/runtime/reservoir.hpp"
 #include "tests/support/memory_io.hpp"
 #include "tests/support/persistence_model.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -49,6 +53,27 @@ MemoryTopic topic_with_faults(int rows) {
   return topic;
 }
 
+/// Reads a topic as fast as a test allows, so that the daemon gets around to other things
+/// meanwhile.
+class PacedSource final : public Source {
+ public:
+  PacedSource(MemoryTopic& topic, std::atomic<int>& polls) : inside_{topic}, polls_{polls} {}
+  Status poll(std::chrono::milliseconds timeout, SourceHandler& handler) override {
+    if (polls_ <= 0) return {};
+    --polls_;
+    return inside_.poll(timeout, handler);
+  }
+  void pause(std::span<const PartitionId> partitions) override { inside_.pause(partitions); }
+  void resume(std::span<const PartitionId> partitions) override { inside_.resume(partitions); }
+  void commit(std::span<const Position> positions) override { inside_.commit(positions); }
+  std::vector<std::pair<PartitionId, std::int64_t>> lag() const override { return inside_.lag(); }
+  void close(SourceHandler& handler) override { inside_.close(handler); }
+
+ private:
+  MemorySource inside_;
+  std::atomic<int>& polls_;
+};
+
 class ServiceTest : public ::testing::Test {
  protected:
   std::unique_ptr<Service> make(MemoryTopic& topic) {
@@ -64,11 +89,15 @@ class ServiceTest : public ::testing::Test {
     options.poll.queue_bytes = queue_bytes_;
     options.batch.max_delay = 1ms;
     options.http.listen = "127.0.0.1:0";
+    options.self_test = self_test_;
     pipeline::PipelineOptions pipeline;
     pipeline.training.rows = kTrainingRows;
     pipeline.budget = pipeline::AlertBudget::parse("1 per series per 1000 rows").value();
     Service::Parts parts;
-    parts.source = std::make_unique<MemorySource>(topic);
+    if (polls_ == nullptr)
+      parts.source = std::make_unique<MemorySource>(topic);
+    else
+      parts.source = std::make_unique<PacedSource>(topic, *polls_);
     parts.decoder = connectors::SampleDecoder::create({}, system_clock()).value();
     parts.alerts = std::make_unique<MemorySink>(log_);
     parts.models = std::move(models_);
@@ -89,6 +118,8 @@ class ServiceTest : public ::testing::Test {
   std::unique_ptr<PersistenceFactory> models_;
   bool exit_at_end_ = true;
   std::size_t queue_bytes_ = 32 << 20;
+  std::atomic<int>* polls_ = nullptr;  // that the source may make; any number without
+  SelfTestOptions self_test_;
 };
 
 TEST_F(ServiceTest, LearnsFromTheTopicAndPublishesIncidents) {
@@ -220,6 +251,89 @@ TEST_F(ServiceTest, AnswersAboutItselfOverHttp) {
   EXPECT_EQ(running.get(), 0);
 }
 
+/// What is left of a run that the self-test must not have touched.
+struct Traces {
+  std::set<std::string> alerts;
+  std::map<std::string, std::string> snapshots;
+  std::map<std::string, std::vector<std::pair<std::int64_t, pipeline::RowMark>>> reservoir;
+  bool operator==(const Traces&) const = default;
+};
+
+class SelfTestOfService : public ServiceTest {
+ protected:
+  /// Runs a daemon on a topic of its own, row by row; `look` sees it shortly before the end.
+  Traces traces(bool enabled, const std::function<void(Service&)>& look) {
+    std::filesystem::remove_all(folder_.path());
+    std::filesystem::create_directories(folder_.path());
+    log_.alerts.clear();
+    self_test_ = {.enabled = enabled, .interval = 1ms};
+    std::atomic<int> polls{kTrainingRows * 2 / kRecordsPerPoll};
+    polls_ = &polls;
+    MemoryTopic topic = topic_with_faults(2400);
+    auto service = make(topic);
+    auto running = std::async(std::launch::async, [&] { return service->run(); });
+    const auto next_look = [&] {
+      const double now = service->status().uptime_seconds;
+      while (service->status().uptime_seconds == now) std::this_thread::yield();
+    };
+    while (service->status().phase != ServiceStatus::Phase::kReady) std::this_thread::yield();
+    for (int left = 1600 * 2 / kRecordsPerPoll; left > 0; --left) {
+      if (left == 1) look(*service);
+      ++polls;
+      next_look();
+    }
+    polls = 1000;  // to the end
+    EXPECT_EQ(running.get(), 0);
+
+    Traces traces;
+    for (const Alert& alert : log_.copy()) {
+      traces.alerts.insert(alert.id + " " + std::string{to_string(alert.state)} + " " +
+                           std::to_string(alert.score) + " " + alert.summary);
+    }
+    for (const auto& entry : std::filesystem::directory_iterator{folder_.path() / "partitions"}) {
+      std::ifstream file{entry.path(), std::ios::binary};
+      traces.snapshots[entry.path().filename()] = {std::istreambuf_iterator<char>{file}, {}};
+    }
+    service.reset();  // and with it the reservoir is complete
+    const auto rows = ReservoirReader{folder_.path() / "reservoir"}.read("load,heat", {});
+    EXPECT_TRUE(rows) << (rows ? "" : rows.error().message);
+    if (!rows) return traces;
+    for (const auto& [series, chunks] : rows->series) {
+      for (const pipeline::JudgedRows& chunk : chunks) {
+        for (std::size_t i = 0; i < chunk.marks.size(); ++i) {
+          traces.reservoir[series].emplace_back(chunk.history.times[i], chunk.marks[i]);
+        }
+      }
+    }
+    return traces;
+  }
+
+  static constexpr int kRecordsPerPoll = 50;  // of each partition, which has two series
+};
+
+TEST_F(SelfTestOfService, TellsWhatItFindsAndTouchesNothing) {
+  std::string metrics, status;
+  const Traces with = traces(true, [&](Service& service) {
+    while (service.status().self_test.samples < 4) std::this_thread::yield();
+    metrics = http_get(service.http_address(), "/metrics", 5s).value().body;
+    status = http_get(service.http_address(), "/status", 5s).value().body;
+    EXPECT_EQ(service.status().self_test.failures, 0U);
+    EXPECT_GE(service.status().self_test.figures.size(), 5U) << "types of fault";
+  });
+  EXPECT_THAT(metrics, HasSubstr("anomalyd_self_test_recall{fault=\"spike\",group=\""));
+  EXPECT_THAT(metrics, HasSubstr("version=\"test\""));
+  EXPECT_THAT(metrics, HasSubstr("anomalyd_self_test_failures_total 0"));
+  EXPECT_THAT(status, HasSubstr("\"fault\": \"spike\""));
+
+  const Traces without =
+      traces(false, [](Service& service) { EXPECT_EQ(service.status().self_test.samples, 0U); });
+  EXPECT_THAT(with.alerts, Not(IsEmpty()));
+  EXPECT_EQ(with.alerts, without.alerts);
+  EXPECT_EQ(with.snapshots, without.snapshots);
+  EXPECT_THAT(with.reservoir, Not(IsEmpty()));
+  EXPECT_EQ(with.reservoir, without.reservoir);
+}
+
 TEST_F(ServiceTest, StartsWithoutStateFromADamagedSnapshotAndSaysSo) {
   MemoryTopic topic = topic_with_faults(1100);
   ASSERT_EQ(make(topic)->run(), 0);
@@ -234,8 +348,9 @@ TEST_F(ServiceTest, StartsWithoutStateFromADamagedSnapshotAndSaysSo) {
 TEST_F(ServiceTest, SaysWhichAddressItCannotListenOn) {
   MemoryTopic topic = topic_with_faults(1);
   auto first = make(topic);
+  const TemporaryFolder other;
   Service::Options options;
-  options.state_dir = folder_.path();
+  options.state_dir = other.path();
   options.http.listen = first->http_address();
   Service::Parts parts;
   parts.source = std::make_unique<MemorySource>(topic);

@@ -81,6 +81,10 @@ start() {
   "$build/anomalyd" "$work/$1.yaml" >>"$work/$1.log" 2>&1 &
   pids[$1]=$!
 }
+# send TOPIC RECORD...: to the topic of this run with that ending.
+send() {
+  printf '%s\n' "${@:2}" | "$root/tools/kafka-local" send "$run-$1" --brokers "$brokers" --dir "$work/kafka-tools"
+}
 running() { kill -0 "${pids[$1]}" 2>/dev/null; }
 crash() {
   kill -9 "${pids[$1]}"

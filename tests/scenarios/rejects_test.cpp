@@ -50,12 +50,12 @@ std::string good_record(int machine, int row) {
                      60 + 5 * std::cos(row * 0.1) + row * 11 % 7);
 }
 
-class RejectsScenario : public ::testing::Test {
- public:
-  RejectsScenario() {
-    const auto loaded = config::load(
-        fmt::format(R"(
-kafka: {{brokers: ["{0}"], group: {1}}}
+/// The configuration of a daemon on `topic` that keeps its state in `folder`.
+config::Options configuration(const std::string& brokers, const std::string& topic,
+                              const std::filesystem::path& folder) {
+  const auto loaded =
+      config::load(fmt::format(R"(
+kafka: {{brokers: ["{0}"], group: {1}, properties: {{group.instance.id: {1}}}}}
 input:
   topics: [{1}]
   dead_letter_topic: {1}-dead
@@ -70,14 +70,21 @@ alerts: {{topic: {1}-alerts}}
 state: {{dir: {4}, snapshot_interval: 1s}}
 http: {{listen: "127.0.0.1:0"}}
 )",
-                    brokers_, topic_, kMachines, kTrainingRows, folder_.path().string()),
-        "rejects.yaml", {});
-    if (!loaded.problems.empty()) {
-      throw std::runtime_error{config::format_problems(loaded.problems, loaded.file)};
-    }
+                               brokers, topic, kMachines, kTrainingRows, folder.string()),
+                   "rejects.yaml", {});
+  if (!loaded.problems.empty()) {
+    throw std::runtime_error{config::format_problems(loaded.problems, loaded.file)};
+  }
+  return loaded.options;
+}
+
+class RejectsScenario : public ::testing::Test {
+ public:
+  RejectsScenario() {
     const auto admin = KafkaAdmin::connect({.brokers = brokers_}).value();
     EXPECT_TRUE(admin->ensure_topic({.name = topic_, .partitions = 1}).value());
-    service_ = build_service(loaded.options, system_clock()).value();
+    service_ =
+        build_service(configuration(brokers_, topic_, folder_.path()), system_clock()).value();
     thread_ = std::thread{[this] { exit_code_ = service_->run(); }};
   }
   ~RejectsScenario() override {
@@ -186,6 +193,23 @@ TEST_F(RejectsScenario, CountsKeepsAndPassesByEveryBadRecordAndJudgesTheGoodOnes
     EXPECT_EQ(headers["partition"], "0");
     EXPECT_EQ(headers["offset"], std::to_string(offset++));
   }
+}
+
+// Were the folder looked at last, the second one would by then have driven the first out of the
+// group.
+TEST_F(RejectsScenario, LeavesTheFirstDaemonAloneWhenAnotherWantsItsFolder) {
+  const auto assigned = [](const json& status) { return !status["partitions"].empty(); };
+  ASSERT_TRUE(wait_until(assigned)) << get("/status");
+  const auto second =
+      build_service(configuration(brokers_, topic_, folder_.path()), system_clock());
+  ASSERT_FALSE(second);
+  EXPECT_THAT(second.error().message, HasSubstr("opening the state folder"));
+  publish();
+  EXPECT_TRUE(wait_until([this](const json& status) {
+    return status["partitions"][0]["finished_offset"] == num_sent_;
+  })) << get("/status");
+  stop();
+  EXPECT_EQ(exit_code_, 0);
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -19,6 +23,9 @@ namespace anomalyd::testing {
 struct MemoryTopic {
   std::string name = "metrics";
   std::map<std::int32_t, std::vector<std::string>> records;  ///< By partition.
+  /// Of each partition: what comes later has not been written yet. May grow while it is read.
+  std::shared_ptr<std::atomic<std::size_t>> written =
+      std::make_shared<std::atomic<std::size_t>>(std::numeric_limits<std::size_t>::max());
   std::map<std::int32_t, Offset> committed;
   std::set<std::int32_t> paused;
   std::size_t max_pauses_at_once = 0;
@@ -35,7 +42,8 @@ class MemorySource final : public Source {
       if (topic_.paused.contains(partition)) continue;
       const auto& log = topic_.records[partition];
       std::vector<Record> records;
-      for (; next < static_cast<Offset>(log.size()) && records.size() < 50; ++next) {
+      const auto end = static_cast<Offset>(std::min(log.size(), topic_.written->load()));
+      for (; next < end && records.size() < 50; ++next) {
         Record record;
         record.topic = topic_.name;
         record.partition = partition;
@@ -44,7 +52,7 @@ class MemorySource final : public Source {
         records.push_back(record);
       }
       if (!records.empty()) handler.on_records(records);
-      if (next == static_cast<Offset>(log.size())) handler.on_end({topic_.name, partition}, next);
+      if (next == end) handler.on_end({topic_.name, partition}, next);
     }
     return {};
   }
@@ -61,7 +69,8 @@ class MemorySource final : public Source {
   std::vector<std::pair<PartitionId, std::int64_t>> lag() const override {
     std::vector<std::pair<PartitionId, std::int64_t>> all;
     for (const auto& [partition, next] : next_) {
-      const auto size = static_cast<Offset>(topic_.records.at(partition).size());
+      const auto size = static_cast<Offset>(
+          std::min(topic_.records.at(partition).size(), topic_.written->load()));
       all.push_back({{topic_.name, partition}, size - next});
     }
     return all;

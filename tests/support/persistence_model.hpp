@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "daemon/core/model.hpp"
@@ -19,9 +20,10 @@ namespace anomalyd::testing {
 /// Tests of everything around a model use it. `fail_next` makes the next calls of score() fail.
 class PersistenceScorer final : public Scorer {
  public:
-  explicit PersistenceScorer(std::vector<Channel> channels, std::size_t context = 4) {
+  explicit PersistenceScorer(std::vector<Channel> channels, std::size_t context = 4,
+                             std::string version = "test") {
     info_.kind = "persistence";
-    info_.version = "test";
+    info_.version = std::move(version);
     info_.members = {"persistence", "memory"};
     info_.recalling = {1};
     info_.code_widths = {1};
@@ -73,8 +75,6 @@ class PersistenceScorer final : public Scorer {
     return {};
   }
 
-  void name_version(std::string version) { info_.version = std::move(version); }
-
   std::vector<Error> fail_next;
   std::size_t max_windows = 0;  ///< 0: no limit.
   bool device_is_gone = false;
@@ -112,15 +112,13 @@ class PersistenceFactory final : public ModelFactory {
     progress({"persistence", 1.0, 0.0});
     report.windows = set.series.front().rows.size() / set.channels.size();
     ++trained;
-    auto scorer = std::make_unique<PersistenceScorer>(set.channels);
-    scorer->name_version(version);
-    return scorer;
+    return std::make_unique<PersistenceScorer>(set.channels, 4, version);
   }
 
   Status save(const Scorer& scorer, const CheckpointExtras& extras,
               const std::filesystem::path& path) override {
     std::ofstream file{path, std::ios::binary};
-    file << scorer.info().version << '\n' << scorer.info().channels.size() << '\n';
+    file << scorer.info().version << ' ' << scorer.info().channels.size() << '\n';
     for (const Channel& channel : scorer.info().channels) file << channel.name << '\n';
     file.write(reinterpret_cast<const char*>(extras.calibration.data()),
                static_cast<std::streamsize>(extras.calibration.size()));
@@ -130,22 +128,21 @@ class PersistenceFactory final : public ModelFactory {
 
   Result<LoadedModel> load(const std::filesystem::path& path) override {
     std::ifstream file{path, std::ios::binary};
-    std::string name;
+    std::string read_version;
     std::size_t size = 0;
-    if (!(file >> name >> size)) return fail(ErrorKind::kInvalid, path.string() + ": cannot read");
+    if (!(file >> read_version >> size))
+      return fail(ErrorKind::kInvalid, path.string() + ": cannot read");
     file.ignore();
     std::vector<Channel> channels(size);
     for (Channel& channel : channels) std::getline(file, channel.name);
     const std::string rest{std::istreambuf_iterator<char>{file}, {}};
-    auto scorer = std::make_unique<PersistenceScorer>(channels);
-    scorer->name_version(name);
-    LoadedModel loaded{std::move(scorer), {}};
+    LoadedModel loaded{std::make_unique<PersistenceScorer>(channels, 4, read_version), {}};
     loaded.extras.calibration.resize(rest.size());
     std::memcpy(loaded.extras.calibration.data(), rest.data(), rest.size());
     return loaded;
   }
 
-  std::string version = "test";  ///< Of what is trained next.
+  std::string version = "test";  ///< Of what is trained.
   int trained = 0;
   int failures = 0;  ///< So many calls of train() fail.
 };

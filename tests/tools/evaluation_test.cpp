@@ -4,11 +4,13 @@
 
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <random>
 #include <sstream>
 
 #include "tests/support/persistence_model.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "tools/drifting_set.hpp"
 #include "tools/evaluator.hpp"
 #include "tools/pipeline_run.hpp"
 #include "tools/pooled_learning.hpp"
@@ -28,13 +30,13 @@ using ::testing::Pair;
 
 constexpr std::size_t kTrainEnd = 400;
 
-/// A noisy wave of 600 rows with a jump at row 500.
-SeriesRows wave() {
+/// A noisy wave with a jump at row 500.
+SeriesRows wave(int num_rows = 600) {
   SeriesRows rows;
   rows.channels = {{"x", ""}, {"y", ""}};
   std::mt19937_64 random{5};
   std::normal_distribution<double> noise{0, 0.1};
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < num_rows; ++i) {
     rows.t.push_back(1'700'000'000 + 60 * i);
     rows.times.push_back(EventTime{seconds{rows.t.back()}});
     rows.values.push_back(std::sin(i * 0.1) + noise(random) + (i == 500 ? 20 : 0));
@@ -87,6 +89,49 @@ TEST(ScoreSeries, CountsTrainingRowsWithoutDoubledOnes) {
   const auto result = scored(rows, {});
   EXPECT_TRUE(std::isnan(result.scores[kTrainEnd - 1]));
   EXPECT_FALSE(std::isnan(result.scores[kTrainEnd])) << "no test row was learned from";
+}
+
+TEST(ScoreSeries, RetrainsAtEqualDistancesAndSaysWhatCameOfIt) {
+  EvaluationOptions options{.retrainings = 2};
+  options.gate.min_rows = 150;
+  const ScoredRows rows = scored(wave(3400), options);
+  ASSERT_EQ(rows.retrainings.size(), 2U);
+  EXPECT_EQ(rows.retrainings[0].outcome, "promoted") << rows.retrainings[0].why;
+  EXPECT_EQ(rows.retrainings[0].row, kTrainEnd + 1000 + 250) << "behind the shadow";
+  EXPECT_EQ(rows.retrainings[1].row, kTrainEnd + 2000 + 250);
+  EXPECT_EQ(rows.retrainings[1].series, "g/a");
+  EXPECT_THAT(part(rows.scores, kTrainEnd, 3400), Each(Not(IsNan()))) << "no row goes unjudged";
+
+  const ScoredRows untouched = scored(wave(3400), {});
+  EXPECT_THAT(untouched.retrainings, ::testing::IsEmpty());
+  EXPECT_EQ(part(rows.scores, kTrainEnd, 1650), part(untouched.scores, kTrainEnd, 1650));
+  EXPECT_NE(part(rows.scores, 1650, 3400), part(untouched.scores, 1650, 3400));
+}
+
+TEST(ScoreSeries, KeepsTheChampionWhereTheGateRefuses) {
+  EvaluationOptions options{.retrainings = 1};
+  options.gate.min_rows = 5000;
+  const ScoredRows rows = scored(wave(2000), options);
+  ASSERT_EQ(rows.retrainings.size(), 1U);
+  EXPECT_EQ(rows.retrainings[0].outcome, "too_few_unseen_rows");
+  EXPECT_EQ(part(rows.scores, kTrainEnd, 2000),
+            part(scored(wave(2000), {}).scores, kTrainEnd, 2000));
+}
+
+TEST(DriftingSet, HasFaultsBehindTheRowsLearnedFromOnly) {
+  const LabelledSet set = drifting_set();
+  std::map<std::string, std::size_t> machines;
+  for (const auto& entry : set.entries) ++machines[entry.group];
+  EXPECT_THAT(machines,
+              ElementsAre(Pair("level_shift", 6), Pair("slow_drift", 6), Pair("steady", 6)));
+  for (const auto& entry : set.entries) {
+    const auto series = set.read(entry);
+    ASSERT_TRUE(series);
+    EXPECT_GT(series->size(), entry.rows - entry.rows / 100) << "some rows are lost";
+    const auto first_fault = std::ranges::find(series->labels, 1) - series->labels.begin();
+    EXPECT_GE(static_cast<std::size_t>(first_fault), entry.train_end - 30) << entry.id();
+    EXPECT_LT(static_cast<std::size_t>(first_fault), series->size()) << entry.id();
+  }
 }
 
 LabelledSeries labelled(std::vector<std::int64_t> t) {

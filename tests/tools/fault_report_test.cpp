@@ -70,6 +70,45 @@ TEST(FaultReport, CountsAnIncidentThatIsGoingOnAlready) {
   EXPECT_EQ(report.faults[1].delay, minutes{0});
 }
 
+TEST(FaultReport, CountsAPartOfTheTimeOnly) {
+  IncidentBook book;
+  book.add(incident("1", "a", 103));
+  book.add(incident("2", "a", 165));  // of the fault that began before 160
+  book.add(incident("3", "b", 250));
+  book.add(incident("4", "b", 302));
+  book.add(incident("5", "b", 800));
+  constexpr double kWeek = 7 * 24 * 60;  // minutes
+  Truth truth = two_faults();
+  truth.series_weeks = 2 * 1000 / kWeek;  // from 50 to 1050
+  const KnownFaults part{truth, minutes{10}, at(160), at(660)};
+  const auto report = compare(book, part);
+  ASSERT_THAT(report.faults, SizeIs(1));
+  EXPECT_EQ(report.faults[0].fault.series, "b");
+  EXPECT_TRUE(report.faults[0].incident);
+  ASSERT_THAT(report.false_alerts, SizeIs(1));
+  EXPECT_EQ(report.false_alerts[0].id, "3") << "2 belongs to a fault, 5 came later";
+  EXPECT_EQ(report.num_incidents, 3U);
+  EXPECT_NEAR(report.incidents_per_week, 3 / (2 * 500 / kWeek), 1e-6);
+}
+
+TEST(FaultReport, FindsAFaultThatIsReportedBehindTheTimeThatCounts) {
+  IncidentBook book;
+  book.add(incident("1", "a", 140));
+  const auto report = compare(book, {two_faults(), minutes{10}, EventTime::min(), at(120)});
+  ASSERT_THAT(report.faults, SizeIs(1));
+  EXPECT_TRUE(report.faults[0].incident);
+  EXPECT_EQ(report.num_incidents, 0U);
+}
+
+TEST(TruthArguments, SayWhichTimeTheyCannotRead) {
+  TruthArguments arguments;
+  arguments.since = "yesterday";
+  const auto known = arguments.load();
+  ASSERT_FALSE(known);
+  EXPECT_THAT(known.error().message, HasSubstr("--since"));
+  EXPECT_THAT(known.error().message, HasSubstr("yesterday"));
+}
+
 TEST(FaultReport, PrintsATableWithTotals) {
   const std::string table =
       report_table(report_of({incident("1", "a", 103, "disk")}), "1 per series per week");

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <span>
+#include <vector>
 
 namespace anomalyd::tools {
 namespace {
@@ -124,6 +127,78 @@ TEST(Fleet, AnswersToTheLoadInWaysOfItsMachinesOnly) {
   };
   EXPECT_NEAR(gain(0, 0), gain(400, 0), 1e-3) << "of one machine always the same";
   EXPECT_GT(std::abs(gain(0, 0) - gain(1, 0)), 0.01) << "of another machine another one";
+}
+
+/// What the change has added to each channel of each row of a fleet without faults.
+std::vector<std::array<double, Fleet::kNumChannels>> changes_of(Fleet::Options options) {
+  options.missing = options.lost_rows = 0;
+  options.faults = 0;
+  const auto changed = all_rows(Fleet{options});
+  options.change.reset();
+  const auto before = all_rows(Fleet{options});
+  std::vector<std::array<double, Fleet::kNumChannels>> changes(changed.size());
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    for (std::size_t c = 0; c < Fleet::kNumChannels; ++c) {
+      changes[i][c] = changed[i].values[c] - before[i].values[c];
+    }
+  }
+  return changes;
+}
+
+TEST(Fleet, ChangesForGoodFromOneRowToTheNext) {
+  constexpr std::size_t kCpu = 1, kLatency = 4;
+  constexpr std::size_t kBegin = 4UL * 1440 * 3;  // in rows of four machines
+  auto options = small_fleet();
+  options.change = hours{24 * 3};
+  const auto changes = changes_of(options);
+  const std::array<double, Fleet::kNumChannels> none{};
+  EXPECT_THAT(std::span{changes}.first(kBegin), Each(none));
+  for (const auto& change : std::span{changes}.subspan(kBegin)) {
+    ASSERT_NEAR(change[kCpu], 12, 1e-9);
+    ASSERT_NEAR(change[kLatency], -8, 1e-9);
+    ASSERT_EQ(change[0], 0) << "requests stay as they are";
+  }
+}
+
+TEST(Fleet, ChangesSlowlyIfAsked) {
+  constexpr std::size_t kCpu = 1;
+  auto options = small_fleet();
+  options.change = hours{24 * 2};
+  options.change_takes = hours{24};
+  const auto changes = changes_of(options);
+  const auto cpu_at = [&](std::size_t hour) { return changes[hour * 60 * 4][kCpu]; };
+  EXPECT_EQ(cpu_at(48), 0);
+  EXPECT_NEAR(cpu_at(54), 3, 0.001);
+  EXPECT_NEAR(cpu_at(60), 6, 0.001);
+  EXPECT_NEAR(cpu_at(72), 12, 0.001);
+  EXPECT_NEAR(cpu_at(95), 12, 0.001);
+}
+
+TEST(Fleet, HasTheSameFaultsWithAndWithoutAChange) {
+  auto options = small_fleet();
+  const Fleet as_ever{options};
+  options.change = hours{24 * 3};
+  EXPECT_EQ(Fleet{options}.faults(), as_ever.faults()) << "it is none itself";
+}
+
+TEST(Fleet, KeepsAStuckSensorWhereItIsWhileTheOthersChange) {
+  auto options = small_fleet();
+  options.missing = options.lost_rows = 0;
+  options.change = options.clean;
+  options.change_takes = options.span - options.clean;
+  Fleet fleet{options};
+  const auto stuck = std::ranges::find(fleet.faults(), "stuck", &Fault::kind);
+  ASSERT_NE(stuck, fleet.faults().end());
+  const auto channel = static_cast<std::size_t>(
+      std::ranges::find(Fleet::channels(), stuck->channels.front(), &Channel::name) -
+      Fleet::channels().begin());
+  std::set<double> values;
+  for (const auto& row : all_rows(Fleet{options})) {
+    const bool faulty = fleet.name(row.machine) == stuck->series && stuck->start <= row.time &&
+                        row.time <= stuck->end;
+    if (faulty) values.insert(row.values[channel]);
+  }
+  EXPECT_THAT(values, SizeIs(1));
 }
 
 TEST(Fleet, LosesAboutAsManyCellsAsAsked) {
