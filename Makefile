@@ -45,7 +45,7 @@ test: all ## Build all, run every test but the slow ones, Kafka included
 .PHONY: test-slow
 test-slow: all ## The tests that take minutes: crashes, outages, what models and gate are good for
 	@$(SETUP) $(TEST_KAFKA) scripts
-	@ctest --preset release -L slow
+	@ctest --preset release -L '^slow$$' -j $(JOBS) && ctest --preset release -L slow-kafka
 
 .PHONY: demo
 demo: build ## Watch it learn a fleet and find faults (DATA=dir ONLY=group,... BROKERS=host:port)
