@@ -18,7 +18,7 @@ struct GateOptions {
   std::size_t max_rows = 20'000;  ///< 500..1e6. Of more only so many are used.
   std::size_t faults = 24;        ///< 4..1000. Injected faults of each type.
   std::chrono::milliseconds load_limit{30'000};    ///< 100 ms..1 h. To read the checkpoint.
-  std::chrono::milliseconds check_limit{120'000};  ///< 1 s..1 h. For each of the other checks.
+  std::chrono::milliseconds check_limit{600'000};  ///< 1 s..1 h. For each of the other checks.
   std::size_t max_bytes = std::size_t{1} << 30U;   ///< 1 MiB..4 GiB. Of the checkpoint.
   /// 1 min..30 d. How long to wait for enough unseen rows. Then the champion stays, or
   /// `promote_unproven` decides.

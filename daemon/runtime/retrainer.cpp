@@ -203,7 +203,7 @@ void Retrainer::start(Request request) {
 
 void Retrainer::train(std::shared_ptr<Run> run, std::stop_token stop) {
   pthread_setname_np(pthread_self(), "anomalyd-retrain");
-  setpriority(PRIO_PROCESS, 0, 10);  // this thread and those it starts; harmless where refused
+  setpriority(PRIO_PROCESS, 0, 19);  // this thread and those it starts; harmless where refused
   auto trained = std::make_shared<Result<Challenger>>(train_challenger(*run, stop));
   asio::post(outside_.control, [this, run, trained] { on_trained(run, std::move(*trained)); });
 }
