@@ -17,9 +17,8 @@ namespace anomalyd::models {
 /// meet once per batch and not once per product. Not OpenMP: its workers spin between regions, and
 /// take the core from the threads that feed the scorer.
 ///
-/// Threads  one call of `run` at a time. Workers have the priority of the thread that calls, as
-/// they
-///          are started by its first call: a model is trained on a thread of low priority, and then
+/// Threads  one call of `run` at a time. Workers have the priority of the thread that calls, as it
+///          starts them by its first call: a model is trained on a thread of low priority, and then
 ///          serves on another.
 class JobPool {
  public:

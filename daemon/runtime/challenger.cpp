@@ -28,21 +28,9 @@ std::vector<DataRange> ranges_of(const std::vector<History>& histories,
     if (history.size() == 0) continue;
     const auto known = partition_of.find(history.series);
     const PartitionId partition = known == partition_of.end() ? PartitionId{} : known->second;
-    const auto [first, last] = std::ranges::minmax(history.offsets);
-    const DataRange one{partition,
-                        first,
-                        last,
-                        EventTime{std::chrono::microseconds{history.times.front()}},
-                        EventTime{std::chrono::microseconds{history.times.back()}},
-                        history.size()};
-    const auto [at, is_new] = ranges.try_emplace(partition, one);
-    if (is_new) continue;
-    DataRange& range = at->second;
-    range.first = std::min(range.first, one.first);
-    range.last = std::max(range.last, one.last);
-    range.from = std::min(range.from, one.from);
-    range.until = std::max(range.until, one.until);
-    range.rows += one.rows;
+    DataRange& range = ranges[partition];
+    range.partition = partition;
+    extend(range, history);
   }
   std::vector<DataRange> all;
   for (const auto& [partition, range] : ranges) all.push_back(range);
@@ -76,6 +64,19 @@ json incidents_of(const IncidentDiff& diff) {
 }
 
 }  // namespace
+
+void extend(DataRange& range, const History& history) {
+  if (history.size() == 0) return;
+  const auto [first, last] = std::ranges::minmax(history.offsets);
+  const auto [from, until] = std::ranges::minmax(history.times);
+  const EventTime begin{std::chrono::microseconds{from}}, end{std::chrono::microseconds{until}};
+  const bool is_first = range.rows == 0;
+  range.first = is_first ? first : std::min(range.first, first);
+  range.last = is_first ? last : std::max(range.last, last);
+  range.from = is_first ? begin : std::min(range.from, begin);
+  range.until = is_first ? end : std::max(range.until, end);
+  range.rows += history.size();
+}
 
 std::string to_json(const ChallengerReport& report) {
   const json all{{"losses", losses_of(report.training)},

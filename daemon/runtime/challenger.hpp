@@ -28,6 +28,9 @@ namespace anomalyd::runtime {
                                  std::span<const pipeline::History> rows, ModelFactory& factory,
                                  std::string_view source);
 
+/// Has `range` hold the rows of a history of its partition too.
+void extend(DataRange& range, const pipeline::History& history);
+
 /// What a challenger is made from.
 struct Challenge {
   pipeline::Candidate champion;  ///< Without a scorer where it cannot be compared with.

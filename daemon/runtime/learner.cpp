@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "daemon/runtime/challenger.hpp"
 #include "daemon/runtime/model_loader.hpp"
-#include "daemon/runtime/reservoir.hpp"
 
 namespace anomalyd::runtime {
 
@@ -36,18 +36,7 @@ namespace {
 /// Where the rows of a partition's histories lie.
 DataRange range_of(const PartitionId& partition, std::span<const pipeline::History> histories) {
   DataRange range{.partition = partition, .first = 0, .last = 0, .from = {}, .until = {}};
-  for (const pipeline::History& history : histories) {
-    if (history.size() == 0) continue;
-    const auto [first, last] = std::ranges::minmax(history.offsets);
-    const auto [from, until] = std::ranges::minmax(history.times);
-    const EventTime begin{std::chrono::microseconds{from}}, end{std::chrono::microseconds{until}};
-    const bool is_first = range.rows == 0;
-    range.first = is_first ? first : std::min(range.first, first);
-    range.last = std::max(range.last, last);
-    range.from = is_first ? begin : std::min(range.from, begin);
-    range.until = is_first ? end : std::max(range.until, end);
-    range.rows += history.size();
-  }
+  for (const pipeline::History& history : histories) extend(range, history);
   return range;
 }
 
@@ -142,15 +131,12 @@ void Learner::run(const std::string& key, const std::vector<Channel>& channels, 
     if (!learned) return fail(std::move(learned.error()), "training the model of " + key);
     auto draft = outside_.registry.begin();
     if (!draft) return Failure{std::move(draft.error())};
-    const auto path = (*draft)->checkpoint();
-    const CheckpointExtras extras{"{\"source\":\"cold start\"}", learned->group->calibration()};
-    if (auto saved = outside_.factory.save(*learned->scorer, extras, path); !saved) {
-      return fail(std::move(saved.error()), "saving the model of " + key);
+    if (auto written =
+            write_draft(**draft, *learned, data.histories, outside_.factory, "cold start");
+        !written) {
+      return fail(std::move(written.error()), "keeping the model of " + key);
     }
-    if (auto kept = write_rows((*draft)->rows(), channels, data.histories); !kept) {
-      return fail(std::move(kept.error()), "saving the rows of the model of " + key);
-    }
-    auto loaded = outside_.factory.load(path);
+    auto loaded = outside_.factory.load((*draft)->checkpoint());
     if (!loaded) return fail(std::move(loaded.error()), "reading the new model back");
     if (auto kept = keep(std::move(*draft), loaded->scorer->info(), data); !kept) {
       return fail(std::move(kept.error()), "keeping the model of " + key);

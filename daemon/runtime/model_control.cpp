@@ -244,6 +244,7 @@ RequestTopic::ObeyFn obey_commands(boost::asio::any_io_executor control,
     return Refusal{result->error().message, by};
   };
 }
+
 std::string to_json(const Promoted& promoted) {
   return dumped({{"group", promoted.group},
                  {"version", promoted.version},
