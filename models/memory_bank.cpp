@@ -74,7 +74,8 @@ void update(Memory::Bank& bank, std::uint64_t rows, std::size_t channels) {
   const bool first = bank.limits.empty();
   const std::uint64_t age = bank.window - 1 + (first ? 0 : kNotBefore);
   if (!bank.calibration.empty()) bank.limits = limits_of(bank, channels);
-  bank.calibration = {};
+  bank.calibration.clear();
+  bank.calibration.shrink_to_fit();
 
   const std::size_t record = channels * (1 + bank.width);
   const std::size_t noted = bank.candidates.size() / record;

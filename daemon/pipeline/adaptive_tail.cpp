@@ -10,6 +10,7 @@ constexpr double kMinPValue = 1e-12;
 constexpr std::size_t kMinExcesses = 8;  // fewer cannot carry a fit
 constexpr std::size_t kRingsPerFit = 4;  // the ring holds scores near the tail too: it may move
 constexpr std::size_t kMaxRing = kRingsPerFit * 4096;
+constexpr std::size_t kRingStep = 64;  // it grows by: a fleet has many of them
 constexpr double kRingMargin = 1.0;    // how far below the tail a score is still kept
 constexpr double kWarmUpSpan = 4.047;  // six median absolute deviations, in standard deviations
 constexpr int kTrimRounds = 4;
@@ -90,7 +91,8 @@ void AdaptiveTail::learn(double x, double p) {
 }
 
 void AdaptiveTail::keep(float x) {
-  if (ring_.size() < kRingsPerFit * options_.excesses) {
+  if (const std::size_t most = kRingsPerFit * options_.excesses; ring_.size() < most) {
+    if (ring_.size() == ring_.capacity()) ring_.reserve(std::min(ring_.size() + kRingStep, most));
     ring_.push_back(x);
     return;
   }

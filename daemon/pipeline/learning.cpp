@@ -262,6 +262,13 @@ Result<std::shared_ptr<const LearnedGroup>> calibrate(Scorer& scorer,
 
 }  // namespace
 
+void History::reserve(std::size_t num_rows, std::size_t columns) {
+  times.reserve(num_rows);
+  offsets.reserve(num_rows);
+  gaps.reserve(num_rows);
+  rows.reserve(num_rows * columns);
+}
+
 void History::append(const Windower::Row& row) {
   if (row.values.size() > width) {  // the schema has grown: older rows get missing cells
     std::vector<double> wider;
@@ -279,6 +286,13 @@ void History::append(const Windower::Row& row) {
   gaps.push_back(row.restart ? kRestart : row.missing_before);
   rows.insert(rows.end(), row.values.begin(), row.values.end());
   rows.insert(rows.end(), width - row.values.size(), NAN);
+}
+
+void History::append(const History& more) {
+  times.insert(times.end(), more.times.begin(), more.times.end());
+  offsets.insert(offsets.end(), more.offsets.begin(), more.offsets.end());
+  gaps.insert(gaps.end(), more.gaps.begin(), more.gaps.end());
+  rows.insert(rows.end(), more.rows.begin(), more.rows.end());
 }
 
 Windower::Row History::row(std::size_t i, std::span<const std::size_t> columns,

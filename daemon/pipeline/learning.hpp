@@ -32,7 +32,11 @@ struct History {
   [[nodiscard]] static constexpr std::size_t bytes_of_row(std::size_t columns) noexcept {
     return sizeof(std::int64_t) + sizeof(Offset) + sizeof(std::uint32_t) + columns * sizeof(double);
   }
+  /// Makes room for so many rows of so many columns.
+  void reserve(std::size_t num_rows, std::size_t columns);
   void append(const Windower::Row& row);
+  /// Appends the rows of another that has as many columns.
+  void append(const History& more);
   /// Row `i` as the windower released it, with the values of `columns` in `values`.
   [[nodiscard]] Windower::Row row(std::size_t i, std::span<const std::size_t> columns,
                                   std::vector<double>& values) const;

@@ -242,15 +242,15 @@ void PartitionPipeline::flush_lane(std::map<const LearnedGroup*, ScoreRequest>& 
 }
 
 void PartitionPipeline::Lane::forget_fresh() {
-  // A series that has caught up needs little room again; a fleet has many of them.
-  if (fresh.capacity() > kFreshRowsToKeep) {
-    judged = {};
-    fresh = {};
-    fresh_raw = {};
-  }
   judged.clear();
   fresh.clear();
   fresh_raw.clear();
+  // A series that has caught up needs little room again; a fleet has many of them.
+  if (fresh.capacity() > kFreshRowsToKeep) {
+    judged.shrink_to_fit();
+    fresh.shrink_to_fit();
+    fresh_raw.shrink_to_fit();
+  }
 }
 
 std::vector<ScoreRequest> PartitionPipeline::take_requests() {

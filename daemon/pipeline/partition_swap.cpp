@@ -9,9 +9,17 @@
 namespace anomalyd::pipeline {
 namespace {
 
-// Rows that wait to be recorded, of all series, and of one.
-constexpr std::size_t kRecordRows = 1'000'000;
+// What waits to be recorded: of all series together, unless they are so many that the fewest rows
+// of each take more.
+constexpr std::size_t kRecordBytes = 4 << 20;
 constexpr std::size_t kFewestRecordRows = 8, kMostRecordRows = 256;
+
+/// How many rows of each series are handed out at a time.
+std::size_t record_rows(std::size_t num_series, std::size_t channels) {
+  const std::size_t row = History::bytes_of_row(channels) + sizeof(RowMark);
+  return std::clamp(kRecordBytes / (row * std::max<std::size_t>(num_series, 1)), kFewestRecordRows,
+                    kMostRecordRows);
+}
 
 }  // namespace
 
@@ -180,17 +188,19 @@ void PartitionPipeline::record(Series& series, const ScoreRequest& request, std:
   if (mark == RowMark::kNormal && series.live.track.detector.at_second_level()) {
     mark = RowMark::kSuspicious;  // a fault that lasts gives no more alerts, and is one still
   }
-  if (record.history.size() == 0) record.history.series = series.id;
+  const std::size_t enough = record_rows(index_.size(), channels);
+  if (record.marks.empty()) {
+    record.history.series = series.id;
+    record.history.reserve(enough, channels);
+    record.marks.reserve(enough);
+  }
   record.history.append({.time = row.time,
                          .offset = row.offset,
                          .values = std::span{request.raw}.subspan(i * channels, channels),
                          .missing_before = row.gap == History::kRestart ? 0 : row.gap,
                          .restart = row.gap == History::kRestart});
   record.marks.push_back(mark);
-  const std::size_t enough = std::clamp(kRecordRows / std::max<std::size_t>(index_.size(), 1),
-                                        kFewestRecordRows, kMostRecordRows);
-  if (record.marks.size() < enough) return;
-  hand_out_record(series);
+  if (record.marks.size() >= enough) hand_out_record(series);
 }
 
 void PartitionPipeline::hand_out_record(Series& series) {

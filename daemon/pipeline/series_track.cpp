@@ -101,8 +101,8 @@ void SeriesTrack::flush_into(Batch& batch, std::span<const std::uint32_t> judged
     window_.erase(window_.begin(), kept);
   }
   num_fresh_ = 0;
-  if (fresh_times_.capacity() > kFreshRows) fresh_times_ = {};
   fresh_times_.clear();
+  if (fresh_times_.capacity() > kFreshRows) fresh_times_.shrink_to_fit();
 }
 
 Verdict SeriesTrack::judge(const ModelInfo& model, std::span<const double> raw,

@@ -123,7 +123,8 @@ void Windower::learn_period(std::chrono::microseconds delta) {
     return 2 * step > 3 * period_.count();
   });
   regular_ = static_cast<std::size_t>(longer) * 10 < deltas_.size();
-  deltas_ = {};
+  deltas_.clear();
+  deltas_.shrink_to_fit();
 }
 
 void Windower::save(StateWriter& out) const {

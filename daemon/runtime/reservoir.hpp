@@ -88,7 +88,7 @@ class ReservoirReader {
 /// Threads  one at a time, the disk thread; it may wait for the disk. Reading: reader(), any
 /// thread. Memory   rows wait in memory until there are enough for a block of their group, 32 MiB
 /// at most
-///          of all groups; sealing and thinning hold a few segments of at most 8 MiB, unpacked.
+///          of all groups; sealing and thinning hold a few segments of at most 64 MiB, unpacked.
 /// Crash    what was in memory is gone, and a block that was not written to its end; both are rows
 ///          that the daemon reads again, or that one can do without.
 class Reservoir {
@@ -131,7 +131,8 @@ class Reservoir {
  private:
   struct Segment {
     std::uint64_t number = 0;
-    StoredPiece piece;
+    StoredPiece piece{};
+    std::uint64_t rows = 0;  // while it is not sealed
     bool sealed = false;
   };
   struct Group {

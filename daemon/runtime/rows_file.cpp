@@ -14,13 +14,6 @@ namespace fs = std::filesystem;
 using pipeline::History;
 using pipeline::RowMark;
 
-void join(History& history, const History& more) {
-  history.times.insert(history.times.end(), more.times.begin(), more.times.end());
-  history.offsets.insert(history.offsets.end(), more.offsets.begin(), more.offsets.end());
-  history.gaps.insert(history.gaps.end(), more.gaps.begin(), more.gaps.end());
-  history.rows.insert(history.rows.end(), more.rows.begin(), more.rows.end());
-}
-
 }  // namespace
 
 Status write_rows(const fs::path& path, const std::vector<Channel>& channels,
@@ -92,7 +85,7 @@ Result<StoredRows> read_rows(const fs::path& path) {
     if (!chunks) break;
     for (RowChunk& chunk : *chunks) {
       if (chunk.continues && !stored.histories.empty()) {
-        join(stored.histories.back(), chunk.history);
+        stored.histories.back().append(chunk.history);
       } else {
         stored.histories.push_back(std::move(chunk.history));
       }

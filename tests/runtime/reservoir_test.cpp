@@ -22,6 +22,7 @@ using pipeline::History;
 using pipeline::JudgedRows;
 using pipeline::RowMark;
 using ::testing::AllOf;
+using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::judged_chunk;
@@ -177,6 +178,34 @@ TEST_F(ReservoirTest, ReadsWhatIsAskedFor) {
     EXPECT_TRUE(few.series.contains(series)) << "the same series every time";
     EXPECT_THAT(chunks, SizeIs(2));
   }
+}
+
+TEST_F(ReservoirTest, JoinsWhatFollowsOnEachOtherWhenASegmentIsFull) {
+  constexpr std::int64_t kRows = 8;
+  Reservoir reservoir = open({.max_bytes = 1 << 20});
+  JudgedRows all = judged_chunk("m0", 0, 0);
+  for (std::int64_t i = 0; files().size() < 2; ++i) {
+    // Every tenth one is read a second time, as after a crash.
+    for (std::int64_t again = i % 10 == 9 ? 2 : 1; again > 0; --again) {
+      const JudgedRows chunk = judged_chunk("m0", i * kRows * kMinute, kRows, RowMark::kSuspicious);
+      all.history.append(chunk.history);
+      ASSERT_TRUE(reservoir.append({&chunk, 1}));
+    }
+    ASSERT_TRUE(reservoir.flush());
+  }
+  const auto chunks = read().series.at("m0");
+  EXPECT_LT(chunks.size() * 3, all.history.size() / kRows);
+  History back = judged_chunk("m0", 0, 0).history;
+  for (const JudgedRows& chunk : chunks) {
+    EXPECT_THAT(chunk.marks, Each(RowMark::kSuspicious));
+    EXPECT_THAT(chunk.marks, SizeIs(chunk.history.size()));
+    EXPECT_TRUE(std::ranges::is_sorted(chunk.history.times, std::less_equal<>{}));
+    back.append(chunk.history);
+  }
+  EXPECT_EQ(back.size(), all.history.size());
+  std::ranges::sort(back.offsets);
+  std::ranges::sort(all.history.offsets);
+  EXPECT_EQ(back.offsets, all.history.offsets);
 }
 
 TEST_F(ReservoirTest, SumsUp) {
