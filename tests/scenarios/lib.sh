@@ -112,6 +112,13 @@ is() {
   ctl status --json "$(http "$1")" 2>/dev/null | jq -e "$2" >/dev/null
 }
 
+# phase NAME: what its retraining is at; "away" while it does not answer.
+phase() {
+  local phase
+  phase=$(ctl status --json "$(http "$1")" 2>/dev/null | jq -r .retraining.phase) || true
+  echo "${phase:-away}"
+}
+
 # fleet ARGUMENTS...: eight machines, ten hours without and fifteen with faults.
 fleet() {
   ctl produce fleet --machines 8 --period 60s --span 25h --clean 10h --day 2h --faults 40 \
