@@ -63,10 +63,10 @@ need-data:
 	@[[ -n "$(DATA)" ]] || { echo "make evaluate: DATA is not set; expected the folder of the series" >&2; exit 2; }
 
 .PHONY: bench
-bench: build ## Measure speed into build/bench/results.json (PEER=script to compare with)
+bench: build ## Measure speed into build/bench/results.json (PEER=script to compare with, PYTHON=its interpreter)
 	@$(SETUP) kafka scripts
 	@cmake --build build -j $(JOBS) --target benchmarks
-	@tools/bench $(if $(PEER),--peer "$(PEER)")
+	@tools/bench $(if $(PEER),--peer "$(PEER)") $(if $(PYTHON),--python "$(PYTHON)")
 
 .PHONY: lint
 lint: configure ## clang-format, clang-tidy and shellcheck

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kRowsPerRequest = 8192;
 
 /// A live series brings a row or a few in each block; room for more is for catching up.
-constexpr std::size_t kFreshRowsToKeep = 4;
+constexpr std::size_t kFreshRowsToKeep = 16;
 
 /// Scores of a series this far apart have hardly a row in common: a window reaches back so far, and
 /// so does the longer of the means that are in a score.
