@@ -149,10 +149,11 @@ Result<RowsAtHand> rows_of_feed(const Defender& defender, const FeedArguments& a
     const std::size_t rejected = (*feed)->num_rejected();
     const std::string unusable =
         rejected == 0 ? "" : fmt::format(", {} records could not be used", rejected);
-    return fail(ErrorKind::kInvalid,
-                fmt::format("found {} series with the channels {}{}; expected some with {}",
-                            collector.num_series(), keys.empty() ? "(none)" : keys, unusable,
-                            defender.group.key));
+    const std::string found_series =
+        keys.empty() ? "no rows"
+                     : fmt::format("{} series with the channels {}", collector.num_series(), keys);
+    return fail(ErrorKind::kInvalid, fmt::format("found {}{}; expected some with {}", found_series,
+                                                 unusable, defender.group.key));
   }
   RowsAtHand rows{{}, std::move(found->second.partition_of)};
   for (pipeline::History& history : found->second.histories) {

@@ -223,6 +223,7 @@ bool PartitionTask::take_in() {
 }
 
 void PartitionTask::take_snapshot() {
+  send_record();  // what a snapshot goes past is not in it
   if (finished_) {
     pending_ = {outside_.snapshots.begin(pipeline_.partition(), *finished_), *finished_,
                 alerts_sent_};
@@ -234,6 +235,7 @@ void PartitionTask::take_snapshot() {
 void PartitionTask::publish_snapshot() {
   pending_->publishing = true;
   asio::post(outside_.disk, [self = shared_from_this(), draft = pending_->draft] {
+    if (self->outside_.before_publishing) self->outside_.before_publishing();
     asio::post(self->strand_,
                [self, published = draft->publish()] { self->on_published(published); });
   });

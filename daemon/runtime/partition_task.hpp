@@ -44,6 +44,9 @@ class PartitionTask : public std::enable_shared_from_this<PartitionTask> {
     std::function<void(const Alert&, double seconds)> on_alert;
     /// Rows have been judged. Runs on the strand; empty if nobody keeps them.
     std::function<void(std::vector<pipeline::JudgedRows>)> on_record{};
+    /// A snapshot goes past the rows that on_record was given so far, and is published next. Runs
+    /// on `disk`; empty if nobody keeps them.
+    std::function<void()> before_publishing{};
     /// Rows of a series have been copied for a self-test. Runs on the strand.
     std::function<void(pipeline::LiveSample)> on_sample{};
     /// A challenger could not score; it judges no more. Runs on the strand.

@@ -85,12 +85,11 @@ class ReservoirReader {
 /// Recent rows of every series with what was thought of them, to learn from again: on disk, bounded
 /// in size and age, the newest whole and older ones ever thinner (see reservoir_decay.hpp).
 ///
-/// Threads  one at a time, the disk thread; it may wait for the disk. Reading: reader(), any
-/// thread. Memory   rows wait in memory until there are enough for a block of their group, 32 MiB
-/// at most
+/// Threads  one at a time, the disk thread; may wait for the disk. Reading: reader(), any thread.
+/// Memory   rows wait in memory until there are enough for a block of their group, 32 MiB at most
 ///          of all groups; sealing and thinning hold a few segments of at most 64 MiB, unpacked.
 /// Crash    what was in memory is gone, and a block that was not written to its end; both are rows
-///          that the daemon reads again, or that one can do without.
+///          that the daemon reads again, for it flushes before a snapshot goes past them.
 class Reservoir {
  public:
   struct Counters {

@@ -205,6 +205,7 @@ PollLoop::Assigned Service::make_task(const PartitionId& partition) {
       if (auto kept = store_.reservoir->append(rows); !kept) note_error(kept.error());
     });
   };
+  outside.before_publishing = [this] { flush_reservoir(); };
   outside.on_sample = [this](pipeline::LiveSample sample) {
     self_tester_->submit(std::move(sample));
   };
@@ -229,6 +230,11 @@ std::vector<std::shared_ptr<PartitionTask>> Service::tasks() const {
 ServiceStatus Service::status() const {
   const std::lock_guard lock{mutex_};
   return status_;
+}
+
+void Service::flush_reservoir() {
+  if (store_.reservoir == nullptr) return;
+  if (auto flushed = store_.reservoir->flush(); !flushed) note_error(flushed.error());
 }
 
 void Service::note_error(const Error& error) {

@@ -127,6 +127,7 @@ class Service {
   void begin_shutdown();
   void note_brokers(const Status& status);
   void note_error(const Error& error);
+  void flush_reservoir();  // disk thread
   void check_progress();
   void prepare_and_poll();
 

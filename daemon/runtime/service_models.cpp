@@ -29,8 +29,8 @@ std::string asker(const ModelRequest& request) {
 
 /// Writes a step to the log and to the audit log.
 void tell(AuditLog& audit, const AuditEvent& event) {
-  spdlog::info("model {} of {}: {} by {}{}", event.version, event.group, event.event, event.by,
-               event.reason.empty() ? "" : ": " + event.reason);
+  spdlog::info("model {}of {}: {} by {}{}", event.version.empty() ? "" : event.version + " ",
+               event.group, event.event, event.by, event.reason.empty() ? "" : ": " + event.reason);
   if (auto written = audit.append(event); !written) {
     spdlog::error("the audit log lacks a line: {}", written.error().message);
   }
@@ -209,7 +209,7 @@ void Service::make_retrainer() {
       [this] { return feedback(); },
       [this](std::function<void()> done) {
         asio::post(disk_, [this, done = std::move(done)] {
-          if (auto flushed = store_.reservoir->flush(); !flushed) note_error(flushed.error());
+          flush_reservoir();
           done();
         });
       },

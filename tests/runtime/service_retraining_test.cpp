@@ -229,6 +229,18 @@ TEST_F(ServiceRetraining, AChallengerThatPassesGateAndShadowServes) {
   EXPECT_EQ(champion().version, "test");
 }
 
+TEST_F(ServiceRetraining, RowsAreOnDiskWhenASnapshotGoesPastThem) {
+  start();
+  topic_.written->store(kRowsBefore + 1000);
+  std::size_t rows = 0;
+  EXPECT_TRUE(eventually([&] {
+    const auto summary = ReservoirReader{folder_.path() / "reservoir"}.summary("load,heat");
+    rows = summary ? summary->all.rows : 0;
+    return rows > kRowsBefore;
+  })) << rows
+      << ": a kill now loses the others";
+}
+
 TEST_F(ServiceRetraining, AShadowThatGetsNoRowsEnds) {
   pipeline_.retraining.shadow_deadline = 100ms;
   start();
